@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import inspect
+from collections.abc import Callable
 
 import click
 
@@ -26,14 +27,19 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 CITATION = (
-    f"The retrowalk developers. retrowalk {retrowalk.__version__}: simulating groups of people who do part of "
-    "their walking backwards. Computer program, 2026.\n"
+    f"The retrowalk developers. retrowalk {retrowalk.__version__}: simulating groups of people who do part "
+    "of their walking backwards. Computer program, 2026.\n"
     "The evidence behind a result is cited by `retrowalk evidence cite`."
 )
 
+EXAMPLE = """\
+  retrowalk init knee_oa > knee.yaml
+  retrowalk check knee.yaml
+  retrowalk run knee.yaml"""
 
-def _set(name: str) -> Any:
-    def callback(context: click.Context, _: click.Parameter, value: Any) -> None:
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, int], None]:
+    def callback(context: click.Context, _: click.Parameter, value: int) -> None:
         if value:
             setattr(context.ensure_object(Settings), name, value)
 
@@ -68,11 +74,30 @@ def common_options() -> list[click.Option]:
 
 
 class Verb(click.Command):
-    """A command that also takes the common options."""
+    """A command that also takes the common options, and shows `example` unwrapped in its help."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params.extend(common_options())
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        callback: Callable[..., None] | None = None,
+        params: list[click.Parameter] | None = None,
+        help: str | None = None,  # noqa: A002  click's own keyword
+        example: str = "",
+    ) -> None:
+        text = with_example(help or "", example)
+        super().__init__(
+            name,
+            callback=callback,
+            params=[*(params or []), *common_options()],
+            help=text,
+            no_args_is_help=False,
+        )
+
+
+def with_example(text: str, example: str) -> str:
+    """Add command lines to a help text, marked so that click does not wrap them."""
+    return f"{inspect.cleandoc(text)}\n\n\b\n{example}" if example else inspect.cleandoc(text)
 
 
 class Suggesting(click.Group):
@@ -127,7 +152,7 @@ def _cite(context: click.Context, _: click.Parameter, value: bool) -> None:
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
-    params=common_options(),
+    params=list[click.Parameter](common_options()),
 )
 @click.version_option(retrowalk.__version__, prog_name="retrowalk")
 @click.option(
@@ -140,11 +165,9 @@ def app(context: click.Context) -> None:
     A scenario file says who, which programmes and what is measured; `run` and `sweep` turn it into labelled
     results. Data goes to stdout, words to stderr. Exit codes: 0 done, 1 the run failed, 2 bad input,
     130 interrupted (finished cases are kept).
-
-    \b
-      retrowalk init knee_oa > knee.yaml
-      retrowalk check knee.yaml
-      retrowalk run knee.yaml
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+app.help = with_example(app.help or "", EXAMPLE)

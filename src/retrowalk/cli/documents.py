@@ -15,18 +15,14 @@ if TYPE_CHECKING:
     from retrowalk.scenario import Scenario
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, example="  retrowalk init older_adults > walk.yaml")
 @click.argument("preset", required=False, default="knee_oa")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of stdout."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def init(preset: str, output: Path | None, overwrite: bool) -> None:
-    """Print a scenario to start from, for the population PRESET (knee_oa unless told otherwise).
-
-    \b
-      retrowalk init older_adults > walk.yaml
-    """
+    """Print a scenario to start from, for the population PRESET (knee_oa unless told otherwise)."""
     from retrowalk.errors import InputError
     from retrowalk.scenario import template
 

@@ -8,7 +8,10 @@ from retrowalk.cli.app import Verb
 from retrowalk.cli.words import emit, emit_json, say
 
 #: Distributions whose version a report on a problem needs.
-DISTRIBUTIONS = "numpy numba scipy xarray pandas zarr h5netcdf pydantic ruamel.yaml click".split()
+DISTRIBUTIONS = (
+    *("numpy", "numba", "scipy", "xarray", "pandas", "zarr"),
+    *("h5netcdf", "pydantic", "ruamel.yaml", "click"),
+)
 
 
 @click.command(cls=Verb)

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -45,12 +45,12 @@ def emit(text: str) -> None:
     click.echo(text)
 
 
-def emit_json(data: Any) -> None:
+def emit_json(data: object) -> None:
     """Write one JSON document to stdout; what is not a number is null, as JSON has no NaN."""
     click.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def _finite(data: Any) -> Any:
+def _finite(data: object) -> object:
     if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
         return None
     if isinstance(data, dict):
