@@ -1,0 +1,33 @@
+"""Outcomes, modalities, populations, baselines and measurement, each a table with sources."""
+
+from retrowalk.catalogue.lookup import (
+    Baseline,
+    Measurement,
+    baseline,
+    baseline_rows,
+    known,
+    measurement,
+    measurement_rows,
+    modalities,
+    outcomes,
+    populations,
+)
+from retrowalk.catalogue.rows import BaselineRow, MeasurementRow, Modality, Outcome, Population
+
+__all__ = [
+    "Baseline",
+    "BaselineRow",
+    "Measurement",
+    "MeasurementRow",
+    "Modality",
+    "Outcome",
+    "Population",
+    "baseline",
+    "baseline_rows",
+    "known",
+    "measurement",
+    "measurement_rows",
+    "modalities",
+    "outcomes",
+    "populations",
+]

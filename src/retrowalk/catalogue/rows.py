@@ -1,0 +1,180 @@
+"""The rows of the five catalogue tables: what a column means and which values it takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from retrowalk.tables import Row
+
+Status = Literal["measured", "derived", "assumed"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Outcome(Row):
+    """What is measured, with the one instrument and unit in which the package counts it."""
+
+    name: str
+    label: str
+    long_name: str
+    instrument: str
+    unit: str
+    link: Literal["log", "logit", "identity"]
+    """Scale on which training responses add."""
+    lower: float | None = None
+    """Lowest value the instrument records; with a logit link also the bound of the true values."""
+    upper: float | None = None
+    resolution: Positive
+    """Step in which the instrument is read off."""
+    better: Literal["lower", "higher"]
+    family: Literal["symptoms", "strength", "gait_balance", "cardio_metabolic", "cognition"]
+    references: str
+    """DOI or address of the instrument's key source."""
+
+    @model_validator(mode="after")
+    def _link_has_its_bounds(self) -> Self:
+        if self.link == "logit" and (self.lower is None or self.upper is None or self.lower >= self.upper):
+            raise ValueError("a logit link needs lower < upper")
+        if self.link == "log" and self.lower != 0:
+            raise ValueError("a log link needs lower = 0")
+        return self
+
+
+class Modality(Row):
+    """One component of training and its reference session."""
+
+    name: str
+    label: str
+    group: str
+    """Components of one group share the concavity of dose."""
+    modality: str
+    """Name in scenario files: `walk` stands for both walking components."""
+    direction: Literal["", "forward", "backward"] = ""
+    reference_minutes: Positive
+    reference_speed: Positive | None = None
+    """m/s; None where no speed equation applies."""
+    reference_grade: float = 0.0
+    """Fraction, not per cent."""
+    met: Annotated[float, Field(gt=1)] | None = None
+    """METs of the reference session; None where they follow from the speed."""
+    met_status: Status | None = None
+    met_source: str = ""
+    met_notes: str = ""
+
+    @model_validator(mode="after")
+    def _cost_is_known_one_way(self) -> Self:
+        if (self.met is None) == (self.reference_speed is None):
+            raise ValueError("give either met or reference_speed")
+        return self
+
+
+class Population(Row):
+    """Who the members are; baselines of their outcomes are in their own table."""
+
+    name: str
+    label: str
+    condition: str
+    age_mean: Positive
+    age_sd: Positive
+    age_min: Positive
+    age_max: Positive
+    age_status: Status
+    age_source: str
+    female_share: Share
+    female_status: Status
+    female_source: str
+    mass_kg: Positive | None = None
+    mass_status: Status | None = None
+    mass_source: str = ""
+    attendance: Share
+    """Mean share of visits attended."""
+    attendance_sd: Annotated[float, Field(ge=0)]
+    """SD between members of the propensity to attend, on the probit scale."""
+    attendance_status: Status
+    attendance_source: str
+    completion: Annotated[float, Field(gt=0, le=1)]
+    """Share of members still in the trial after `completion_weeks`."""
+    completion_weeks: Positive
+    completion_status: Status
+    completion_source: str
+
+    @model_validator(mode="after")
+    def _ages_are_ordered(self) -> Self:
+        if not self.age_min < self.age_mean < self.age_max:
+            raise ValueError("age_min < age_mean < age_max must hold")
+        return self
+
+
+class BaselineRow(Row):
+    """One published, derived or assumed baseline of an outcome in a population."""
+
+    population: str
+    outcome: str
+    instrument: str
+    unit: str
+    range_min: float | None = None
+    range_max: float | None = None
+    mean: float | None = None
+    sd: float | None = None
+    n: int | None = None
+    status: Status
+    chosen: Literal["", "yes"] = ""
+    """`yes` for the one row of a cell that the package uses."""
+    reason: str = ""
+    citation: str = ""
+    doi_or_pmid: str = ""
+    url: str = ""
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> Self:
+        if self.chosen and (self.mean is None or self.sd is None or self.sd <= 0):
+            raise ValueError("a chosen row needs a mean and a positive sd")
+        if self.status != "assumed" and not self.citation:
+            raise ValueError("a measured or derived row needs a citation")
+        if self.status == "assumed" and not self.reason:
+            raise ValueError("an assumed row needs a reason")
+        return self
+
+
+class MeasurementRow(Row):
+    """One published, derived or assumed measurement error or minimal important change."""
+
+    outcome: str
+    population: str = ""
+    """The population that a chosen row serves, or `any`."""
+    sample: str = ""
+    """The people it was measured in, in the words of the table."""
+    instrument: str
+    unit: str
+    sem: float | None = None
+    icc: float | None = None
+    mdc95: float | None = None
+    mic: float | None = None
+    mic_method: str = ""
+    sd_change: float | None = None
+    corr_pre_post: float | None = None
+    printed: str = ""
+    """Cells that are not one number, as printed."""
+    status: Status
+    chosen: Literal["", "sem", "mic"] = ""
+    """Which value of this row the package uses."""
+    reason: str = ""
+    citation: str = ""
+    doi_or_pmid: str = ""
+    url: str = ""
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> Self:
+        if self.chosen:
+            value = self.sem if self.chosen == "sem" else self.mic
+            if value is None or value <= 0 or not self.population:
+                raise ValueError(f"a row chosen for {self.chosen} needs a positive value and a population")
+        if self.status != "assumed" and not self.citation:
+            raise ValueError("a measured or derived row needs a citation")
+        if self.status == "assumed" and not self.reason:
+            raise ValueError("an assumed row needs a reason")
+        return self
