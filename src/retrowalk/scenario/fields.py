@@ -1,0 +1,123 @@
+"""Field types of the scenario models: names, whole numbers and quantities with units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from retrowalk.errors import InputError
+from retrowalk.scenario.document import Path
+from retrowalk.scenario.names import modality_names, outcome_names, population_names, suggestion
+from retrowalk.units import KINDS, QUANTITY_PATTERN, KindName, parse_quantity
+
+
+class Block(BaseModel):
+    """Base of everything in a scenario: frozen, unknown keys refused, docstrings as descriptions."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        serialize_by_alias=True,
+        defer_build=True,
+    )
+
+
+def refuse(sentence: str) -> PydanticCustomError:
+    """An error of one field, in our own words."""
+    return PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
+
+
+def refuse_several(problems: Sequence[tuple[Path, str]]) -> PydanticCustomError:
+    """An error of a whole block: sentences with their paths inside it."""
+    sentences = "; ".join(sentence for _, sentence in problems)
+    return PydanticCustomError("sentences", "{text}", {"text": sentences, "problems": list(problems)})
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A number in the documented unit, or a string with a unit; bounds are in the documented unit."""
+
+    kind: KindName
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    whole: bool = False
+
+    def read(self, value: object) -> object:
+        """Turn a string into a number of the documented unit and 6.0 weeks into 6; pass the rest on."""
+        if isinstance(value, str):
+            try:
+                value = parse_quantity(value, self.kind)
+            except InputError as error:
+                raise refuse(str(error)) from None
+        return _whole(value) if self.whole else value
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if self.whole:
+            number: CoreSchema = core_schema.int_schema(strict=True, ge=_int(self.ge), le=_int(self.le))
+        else:
+            number = core_schema.float_schema(
+                strict=True, allow_inf_nan=False, ge=self.ge, gt=self.gt, le=self.le
+            )
+        return core_schema.no_info_before_validator_function(self.read, number)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        unit = KINDS[self.kind].unit
+        text = {"type": "string", "pattern": QUANTITY_PATTERN, "description": f"with a unit; read in {unit}"}
+        return {"anyOf": [handler(schema), text]}
+
+
+def _int(bound: float | None) -> int | None:
+    return None if bound is None else int(bound)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number; 2000.0 and 2e3 count as 2000, as a sweep's evenly spaced steps may need."""
+
+    ge: int
+    le: int
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = core_schema.int_schema(strict=True, ge=self.ge, le=self.le)
+        return core_schema.no_info_before_validator_function(_whole, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A name out of the catalogue."""
+
+    what: str
+    names: Callable[[], tuple[str, ...]]
+
+    def check(self, value: str) -> str:
+        """Return the name if the catalogue has it."""
+        if value not in self.names():
+            shown = value if len(value) <= 60 else value[:57] + "..."
+            raise refuse(f"unknown {self.what} {shown!r}{suggestion(value, self.names())}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, core_schema.str_schema(strict=True))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.names())}
+
+
+OutcomeName = Annotated[str, Known("outcome", outcome_names)]
+PopulationName = Annotated[str, Known("population", population_names)]
+ModalityName = Annotated[str, Known("modality", modality_names)]

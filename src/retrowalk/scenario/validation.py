@@ -1,0 +1,159 @@
+"""From a document to a scenario; every fault in our own words with its place, all at once."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from retrowalk.errors import DocumentError, Problem
+from retrowalk.scenario.axes import Range, Sweep
+from retrowalk.scenario.document import Document, Path
+from retrowalk.scenario.names import suggestion
+from retrowalk.scenario.scenario import Scenario
+
+#: More than this many problems of one file are summed up in a last line.
+MAX_PROBLEMS = 50
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlevel = 2
+
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "string": "text",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a mapping of keys to values",
+    "mapping": "a mapping of keys to values",
+    "model": "a mapping of keys to values",
+}
+
+
+def validate(document: Document) -> Scenario:
+    """Validate a document as a scenario.
+
+    Raises
+    ------
+    DocumentError
+        With every problem found: source, line, column, path and a sentence.
+    """
+    try:
+        return Scenario.model_validate(document.data)
+    except ValidationError as error:
+        raise DocumentError(problems_in(error, document)) from None
+
+
+def problems_in(error: ValidationError, document: Document) -> list[Problem]:
+    """Pydantic's findings as problems in our own words, in the order of the file."""
+    problems: dict[Problem, None] = {}
+    for detail in error.errors(include_url=False):
+        for problem in _problems(detail, document):
+            problems[problem] = None
+    ordered = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+    if len(ordered) > MAX_PROBLEMS:
+        rest = Problem(f"and {len(ordered) - MAX_PROBLEMS} more problems", document.source)
+        return [*ordered[:MAX_PROBLEMS], rest]
+    return ordered
+
+
+def _problems(detail: ErrorDetails, document: Document) -> Iterable[Problem]:
+    path = _path(detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "sentences":
+        for below, sentence in context["problems"]:
+            yield document.problem((*path, *below), sentence)
+    elif kind == "extra_forbidden":
+        parent = path[:-1]
+        known = _keys(parent)
+        message = f"unknown key {_SHORT.repr(path[-1])}{suggestion(path[-1], known)}"
+        yield document.problem(path, message, at_key=True)
+    elif kind == "missing":
+        yield document.problem(path, "is missing")
+    elif not _follows_from_items(kind, context, detail["input"]):
+        at_key = detail["loc"][-1:] == ("[key]",)
+        value = path[-1] if at_key else _written(document, path, detail["input"])
+        yield document.problem(path, _sentence(kind, context, value), at_key=at_key)
+
+
+def _follows_from_items(kind: str, context: dict[str, Any], value: object) -> bool:
+    """Whether pydantic calls a list too short only because its items are faulty, which is said already."""
+    return kind == "too_short" and isinstance(value, list | tuple) and len(value) >= context["min_length"]
+
+
+def _written(document: Document, path: Path, read: object) -> object:
+    """A value as it stands in the document, where the one that was checked has been converted."""
+    value: Any = document.data
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return read
+    return value
+
+
+def _sentence(kind: str, context: dict[str, Any], value: object) -> str:
+    shown = "nothing" if value is None else _SHORT.repr(value)
+    if kind == "sentence":
+        return str(context["sentence"])
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"must be {words} {_number(context[bound])}, not {shown}"
+    if kind == "literal_error":
+        allowed = [name.strip("'") for name in context["expected"].replace(" or ", ", ").split(", ")]
+        close = suggestion(value, allowed) if isinstance(value, str) else ""
+        hint = close if close.startswith("; did") else ""
+        return f"must be {context['expected']}, not {shown}{hint}"
+    if kind in ("too_short", "string_too_short"):
+        return (
+            "must not be empty" if context["min_length"] == 1 else f"needs at least {context['min_length']}"
+        )
+    if kind in ("too_long", "string_too_long"):
+        return f"is too long; at most {context['max_length']} are allowed"
+    if kind == "string_pattern_mismatch":
+        return f"the name {shown} may hold only letters, digits, _ and -, at most 40, and begin with no sign"
+    expected = _TYPES.get(kind.split("_")[0])
+    return f"must be {expected}, not {shown}" if expected else f"cannot be {shown}"
+
+
+def _number(bound: float) -> str:
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
+
+
+def _path(location: tuple[int | str, ...]) -> Path:
+    # Union tags are written <so>, and pydantic marks keys as [key]; neither stands in the file.
+    return tuple(
+        part
+        for part in location
+        if not (isinstance(part, str) and ((part.startswith("<") and part.endswith(">")) or part == "[key]"))
+    )
+
+
+def _keys(path: Path) -> list[str]:
+    """Keys that the block at a path knows."""
+    models: list[type[BaseModel]] = [Scenario]
+    for part in path:
+        found = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+        # A part that is no field is a name of the user's own: an arm, an outcome, a swept path.
+        open_ended: list[type[BaseModel]] = [Range for model in models if model is Sweep]
+        inside = [model for annotation in found for model in _models(annotation)]
+        models = inside or open_ended or models
+    return [field.alias or name for model in models for name, field in model.model_fields.items()]
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
