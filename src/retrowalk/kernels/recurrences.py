@@ -1,0 +1,173 @@
+"""Day loops of the fitness-fatigue family: one row of parameters, one curve.
+
+Row r of the results uses load row ``pick[r]`` and parameter row r, so one load serves a whole cohort without
+being copied. States are float64 whatever the load's type. ``gap[n]`` is the time from the entry before to
+entry n in days; with `daily` every gap is one day and the decays are computed once per row.
+
+The equations stand in `retrowalk.engine.response.fitness_fatigue`. All three loops carry the same-day state:
+decayed by one step it is the next-day value, and with the new load added it is the same-day value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrowalk.kernels.compile import jit
+
+Array: TypeAlias = NDArray[Any]
+
+#: Columns of the parameter table.
+COLUMNS = ("baseline", "initial_fitness", "initial_fatigue", "gain_fitness", "tau_fitness", "gain_fatigue",
+           "tau_fatigue", "tau_delay", "tau_gain", "exponent_fitness", "exponent_fatigue")  # fmt: skip
+(BASELINE, INITIAL_FITNESS, INITIAL_FATIGUE, GAIN_FITNESS, TAU_FITNESS, GAIN_FATIGUE,
+ TAU_FATIGUE, TAU_DELAY, TAU_GAIN, EXPONENT_FITNESS, EXPONENT_FATIGUE) = range(11)  # fmt: skip
+
+INCLUSIVE, EXCLUSIVE, FILTER = range(3)
+
+
+@jit
+def linear(load: Array, pick: Array, gap: Array, daily: bool, same_day: bool, ewma: bool, delayed: bool,
+           table: Array, response: Array, fitness: Array, fatigue: Array) -> None:  # fmt: skip
+    """One component, two components and fitness delay; `fitness` and `fatigue` may have no rows."""
+    keep = fitness.shape[0] > 0
+    for row in range(response.shape[0]):
+        p, source = table[row], pick[row]
+        gain_fitness, gain_fatigue = p[GAIN_FITNESS], p[GAIN_FATIGUE]
+        scale_fitness = -math.expm1(-1.0 / p[TAU_FITNESS]) if ewma else 1.0
+        scale_fatigue = -math.expm1(-1.0 / p[TAU_FATIGUE]) if ewma else 1.0
+        scale_delay = -math.expm1(-1.0 / p[TAU_DELAY]) if ewma else 1.0
+        decay_fitness = math.exp(-1.0 / p[TAU_FITNESS])
+        decay_fatigue = math.exp(-1.0 / p[TAU_FATIGUE])
+        decay_delay = math.exp(-1.0 / p[TAU_DELAY])
+        first_fitness, first_fatigue = p[INITIAL_FITNESS], p[INITIAL_FATIGUE]
+        sum_fitness, sum_fatigue, sum_delay = 0.0, 0.0, 0.0
+        for n in range(response.shape[1]):
+            if not daily:
+                decay_fitness = math.exp(-gap[n] / p[TAU_FITNESS])
+                decay_fatigue = math.exp(-gap[n] / p[TAU_FATIGUE])
+                decay_delay = math.exp(-gap[n] / p[TAU_DELAY])
+            first_fitness *= decay_fitness
+            first_fatigue *= decay_fatigue
+            dose = float(load[source, n])
+            counted = dose if same_day else 0.0
+            held_fitness = sum_fitness * decay_fitness
+            held_fatigue = sum_fatigue * decay_fatigue
+            held_delay = sum_delay * decay_delay
+            sum_fitness = held_fitness + dose
+            sum_fatigue = held_fatigue + dose
+            sum_delay = held_delay + dose
+            fit = scale_fitness * (held_fitness + counted)
+            if delayed:
+                fit -= scale_delay * (held_delay + counted)
+            fit = gain_fitness * fit + first_fitness
+            tired = gain_fatigue * (scale_fatigue * (held_fatigue + counted)) + first_fatigue
+            response[row, n] = p[BASELINE] + fit - tired
+            if keep:
+                fitness[row, n] = fit
+                fatigue[row, n] = tired
+
+
+@jit
+def variable_dose(load: Array, pick: Array, gap: Array, daily: bool, same_day: bool, ewma: bool, form: int,
+                  table: Array, response: Array, fitness: Array, fatigue: Array) -> None:  # fmt: skip
+    """Variable dose-response in its three forms."""
+    keep = fitness.shape[0] > 0
+    for row in range(response.shape[0]):
+        p, source = table[row], pick[row]
+        scale_fitness = -math.expm1(-1.0 / p[TAU_FITNESS]) if ewma else 1.0
+        scale_fatigue = -math.expm1(-1.0 / p[TAU_FATIGUE]) if ewma else 1.0
+        decay_fitness = math.exp(-1.0 / p[TAU_FITNESS])
+        decay_fatigue = math.exp(-1.0 / p[TAU_FATIGUE])
+        decay_gain = math.exp(-1.0 / p[TAU_GAIN])
+        first_fitness, first_fatigue = p[INITIAL_FITNESS], p[INITIAL_FATIGUE]
+        sum_fitness, sum_fatigue, recent = 0.0, 0.0, 0.0
+        for n in range(response.shape[1]):
+            if not daily:
+                decay_fitness = math.exp(-gap[n] / p[TAU_FITNESS])
+                decay_fatigue = math.exp(-gap[n] / p[TAU_FATIGUE])
+                decay_gain = math.exp(-gap[n] / p[TAU_GAIN])
+            first_fitness *= decay_fitness
+            first_fatigue *= decay_fatigue
+            dose = float(load[source, n])
+            before = recent * decay_gain
+            recent = before + dose
+            if form == INCLUSIVE:
+                strain = recent * dose
+            elif form == EXCLUSIVE:
+                strain = before * dose
+            else:
+                strain = recent
+            held_fitness = sum_fitness * decay_fitness
+            held_fatigue = sum_fatigue * decay_fatigue
+            sum_fitness = held_fitness + dose
+            sum_fatigue = held_fatigue + strain
+            if same_day:
+                held_fitness, held_fatigue = sum_fitness, sum_fatigue
+            fit = p[GAIN_FITNESS] * (scale_fitness * held_fitness) + first_fitness
+            tired = p[GAIN_FATIGUE] * (scale_fatigue * held_fatigue) + first_fatigue
+            response[row, n] = p[BASELINE] + fit - tired
+            if keep:
+                fitness[row, n] = fit
+                fatigue[row, n] = tired
+
+
+@jit
+def nonlinear(load: Array, pick: Array, same_day: bool, table: Array, response: Array, fitness: Array,
+              fatigue: Array, fault: Array) -> float:  # fmt: skip
+    """Euler steps of one day; the first step below zero stops the loop.
+
+    ``fault`` receives row, day and 0 (fitness) or 1 (fatigue); the value reached is returned. Without a
+    fault ``fault[0]`` stays negative.
+    """
+    keep = fitness.shape[0] > 0
+    for row in range(response.shape[0]):
+        p, source = table[row], pick[row]
+        fit, tired, dose = p[INITIAL_FITNESS], p[INITIAL_FATIGUE], 0.0
+        for n in range(response.shape[1]):
+            if same_day:
+                dose = float(load[source, n])
+            fit += p[GAIN_FITNESS] * dose - fit ** p[EXPONENT_FITNESS] / p[TAU_FITNESS]
+            tired += p[GAIN_FATIGUE] * dose - tired ** p[EXPONENT_FATIGUE] / p[TAU_FATIGUE]
+            # Written so that a state that is not a number is a fault too.
+            if not fit >= 0.0:
+                fault[0], fault[1], fault[2] = row, n, 0
+                return float(fit)
+            if not tired >= 0.0:
+                fault[0], fault[1], fault[2] = row, n, 1
+                return float(tired)
+            if not same_day:
+                dose = float(load[source, n])
+            response[row, n] = p[BASELINE] + fit - tired
+            if keep:
+                fitness[row, n] = fit
+                fatigue[row, n] = tired
+    return 0.0
+
+
+@jit
+def saturate(load: Array, pick: Array, maximum: Array, half_load: Array, exponent: Array, out: Array) -> None:
+    """Hill saturation of each load, in the form that cannot overflow; no load stays no load."""
+    for row in range(out.shape[0]):
+        for n in range(out.shape[1]):
+            dose = float(load[pick[row], n])
+            saturated = 0.0
+            if dose > 0.0:
+                saturated = maximum[row] / (1.0 + (half_load[row] / dose) ** exponent[row])
+            out[row, n] = saturated
+
+
+def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Arguments of the types in use, for compilation ahead of time."""
+    table = np.ones((1, len(COLUMNS)))
+    pick, gap = np.zeros(1, np.int64), np.ones(2)
+    for kind in (np.float64, np.float32):
+        load, curve = np.ones((1, 2), kind), np.empty((1, 2), kind)
+        yield linear, (load, pick, gap, True, False, False, False, table, curve, curve, curve)
+        yield variable_dose, (load, pick, gap, True, False, False, INCLUSIVE, table, curve, curve, curve)
+        yield nonlinear, (load, pick, False, table, curve, curve, curve, np.zeros(3, np.int64))
+        yield saturate, (load, pick, np.ones(1), np.ones(1), np.ones(1), np.empty((1, 2)))

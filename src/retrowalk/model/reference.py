@@ -1,0 +1,127 @@
+"""The fitness-fatigue family written as its definitions read: slow sums over all earlier loads, in float64.
+
+Nothing here is recursive except the non-linear model, which is defined by its step. The fast kernels are held
+against these functions; they share no code with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+class Curves(NamedTuple):
+    """Curves of one load and one parameter set.
+
+    Parameters
+    ----------
+    fitness, fatigue, response : numpy.ndarray
+        As defined by the model; ``response = baseline + fitness - fatigue``.
+    size : numpy.ndarray
+        Sum of the absolute values of all terms, S = |p0| + |k1| G + |k2| H and the initial states: what a
+        rounding error is measured against.
+    """
+
+    fitness: Array
+    fatigue: Array
+    response: Array
+    size: Array
+
+
+def decaying_sum(load: ArrayLike, tau: float, times: ArrayLike, impulse: str = "next_day") -> Array:
+    """Sum over earlier loads of w_i exp(-(t_n - t_i) / tau), with t_i <= t_n (same day) or t_i < t_n."""
+    w, t = np.asarray(load, float), np.asarray(times, float)
+    total = np.zeros(w.shape)
+    for n in range(w.size):
+        age = t[n] - t
+        counted = age >= 0 if impulse == "same_day" else age > 0
+        total[n] = np.sum(w[counted] * np.exp(-age[counted] / tau))
+    return total
+
+
+def recent_load(load: ArrayLike, tau_gain: float, times: ArrayLike, *, inclusive: bool) -> Array:
+    """K_i: the load up to and including i (or strictly before it), faded with tau_gain."""
+    return decaying_sum(load, tau_gain, times, "same_day" if inclusive else "next_day")
+
+
+def hill_load(load: ArrayLike, hill: Sequence[float]) -> Array:
+    """Saturated load w' = maximum w^exponent / (half_load^exponent + w^exponent)."""
+    maximum, half_load, exponent = hill
+    power = np.asarray(load, float) ** exponent
+    return np.asarray(maximum * power / (half_load**exponent + power))
+
+
+def euler_path(
+    load: ArrayLike, gain: float, tau: float, exponent: float, initial: float, impulse: str
+) -> Array:
+    """Daily Euler steps of f' = -f^exponent / tau + gain w from `initial`; below zero is a ValueError."""
+    w = np.asarray(load, float)
+    entering = w if impulse == "same_day" else np.concatenate([[0.0], w[:-1]])[: w.size]
+    path, state = np.zeros(w.size), initial
+    for day in range(w.size):
+        state = state - state**exponent / tau + gain * entering[day]
+        if state < 0:
+            raise ValueError(f"step {day} reaches {state}")
+        path[day] = state
+    return path
+
+
+def fitness_fatigue(
+    load: ArrayLike,
+    *,
+    model: str = "banister",
+    impulse: str = "next_day",
+    scaling: str = "sum",
+    form: str = "inclusive",
+    hill: Sequence[float] | None = None,
+    times: ArrayLike | None = None,
+    baseline: float = 0.0,
+    initial_fitness: float = 0.0,
+    initial_fatigue: float = 0.0,
+    **parameters: float,
+) -> Curves:
+    """Compute one load's curves by direct sums, O(T^2).
+
+    The arguments are those of `retrowalk.fitness_fatigue` for a one-dimensional load and scalar parameters.
+    The non-linear model and the filter form take daily loads only.
+    """
+    w = np.asarray(load, float)
+    if hill is not None:
+        w = hill_load(w, hill)
+    t = np.arange(1.0, w.size + 1) if times is None else np.asarray(times, float)
+    p = parameters
+    if model == "nonlinear":
+        fitness = euler_path(
+            w, p["gain_fitness"], p["tau_fitness"], p["exponent_fitness"], initial_fitness, impulse
+        )
+        fatigue = euler_path(
+            w, p["gain_fatigue"], p["tau_fatigue"], p["exponent_fatigue"], initial_fatigue, impulse
+        )
+        return Curves(fitness, fatigue, baseline + fitness - fatigue, abs(baseline) + fitness + fatigue)
+
+    def term(loads: Array, gain: float, tau: float) -> Array:
+        factor = 1.0 - np.exp(-1.0 / tau) if scaling == "ewma" else 1.0
+        return np.asarray(gain * factor * decaying_sum(loads, tau, t, impulse))
+
+    def held(initial: float, tau: float) -> Array:
+        since = t - t[0] + 1.0 if t.size else t
+        return np.asarray(initial * np.exp(-since / tau))
+
+    ups = [term(w, p["gain_fitness"], p["tau_fitness"]), held(initial_fitness, p["tau_fitness"])]
+    downs = [np.zeros(w.size)]
+    if model == "fitness_delay":
+        ups.append(-term(w, p["gain_fitness"], p["tau_delay"]))
+    if model != "one_component":
+        strain = w
+        if model == "variable_dose":
+            k = recent_load(w, p["tau_gain"], t, inclusive=form != "exclusive")
+            strain = k if form == "filter" else k * w
+        downs = [term(strain, p["gain_fatigue"], p["tau_fatigue"]), held(initial_fatigue, p["tau_fatigue"])]
+    size = abs(baseline) + np.sum(np.abs(ups + downs), axis=0)
+    up, down = np.sum(ups, axis=0), np.sum(downs, axis=0)
+    return Curves(up, down, baseline + up - down, size)
