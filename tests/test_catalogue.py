@@ -213,6 +213,34 @@ def test_numbers_of_shared_baselines_are_unchanged():
         assert carried[row["population"], row["outcome"], row["instrument"], mean, sd] >= 1
 
 
+def test_cells_of_shared_measurement_rows_are_unchanged():
+    columns = ("sem", "icc", "mdc95", "mic", "sd_change", "corr_pre_post")
+    carried = {
+        (row.outcome, row.sample, row.instrument, row.citation, getattr(row, column) or "", row.printed)
+        for row in measurement_rows()
+        for column in columns
+    }
+    for shared in shared_rows("measurement"):
+        key = (shared["outcome"], shared["population"], shared["instrument"], shared["citation"])
+        for column in columns:
+            cell = shared[column]
+            try:
+                number = float(cell)
+            except ValueError:
+                printed = [row[-1] for row in carried if row[:4] == key]
+                assert any(f"{column} {cell}" in text for text in printed) or not cell
+            else:
+                assert any(row[:5] == (*key, number) for row in carried)
+
+
+def test_half_an_sd_is_half_the_sd_it_names():
+    rows = [row for row in measurement_rows() if row.mic_method == "0.5 SD of baseline"]
+    assert rows
+    for row in rows:
+        named = next(name for name in POPULATIONS if f"baseline of {name}," in row.reason)
+        assert row.mic == pytest.approx(baseline(named, row.outcome).sd / 2, rel=0.05)
+
+
 def test_reading_the_catalogue_loads_no_numerical_library():
     code = (
         "import sys, retrowalk.catalogue as c; c.baseline('knee_oa', 'knee_pain'); c.modalities(); "
