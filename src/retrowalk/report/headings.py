@@ -1,0 +1,78 @@
+"""What stands above and below the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from retrowalk.report.layout import OutcomeFacts, scenario_of
+from retrowalk.report.levels import read_axes
+from retrowalk.report.words import (
+    BASELINES,
+    GRADES,
+    PEOPLE,
+    UNKNOWN,
+    amount,
+    decimals,
+    grade_meaning,
+    grade_words,
+    unit_words,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def heading(ds: xr.Dataset, days: Sequence[int]) -> str:
+    """Title, who, how many, and which assessment the numbers are from."""
+    scenario = scenario_of(ds)
+    people = scenario.get("population") or {}
+    who = (
+        f"{people.get('preset', 'people')}, {people.get('size', '?')} members per arm"
+        if people
+        else "members"
+    )
+    counts = [who, count(ds.sizes.get("draw", 1), "draw")]
+    if ds.sizes.get("replicate", 1) > 1:
+        counts.append(count(ds.sizes["replicate"], "replicate"))
+    if read_axes(ds):
+        counts.append(count(ds.sizes["case"], "case"))
+    shown = ", ".join(f"week {week(day)}" for day in days)
+    others = [day for day in map(int, ds["day"].values) if day > 0 and day not in days]
+    more = f" (also assessed: week {', '.join(map(week, others))})" if others else ""
+    title = str(ds.attrs.get("title") or scenario.get("title") or "retrowalk")
+    return (
+        f"{title}\n{'; '.join(counts)}.\nChange from day 0 to {shown}{more}.\n"
+        f'"{UNKNOWN}": where the mean lies with 90 % probability, given the evidence and the model.\n'
+        f'"{PEOPLE}": between which changes 90 % of the members lie.'
+    )
+
+
+def week(day: int) -> str:
+    """A day as weeks: 6, 6.5."""
+    return f"{day / 7:.3g}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun in the singular or plural."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def legend(grades: set[str]) -> str:
+    """What the evidence grades in this table mean."""
+    known = [grade for grade in GRADES if grade in grades]
+    lines = [f"  {grade_words(grade)}: {grade_meaning(grade)}" for grade in known]
+    return "\n".join(["Evidence", *lines]) if lines else "Evidence: not recorded in this result"
+
+
+def outcome_heading(known: OutcomeFacts, baseline: float | None) -> str:
+    """Outcome, instrument, unit, direction of benefit, minimal important change and baseline."""
+    parts = [known.instrument, unit_words(known.unit).strip(), f"{known.better} is better"]
+    minimum = known.minimal_important_change
+    parts.append(f"minimal important change {minimum:g}" if minimum else "no minimal important change known")
+    status = BASELINES.get(known.baseline_status, known.baseline_status)
+    start = "-" if baseline is None else amount(baseline, decimals(known, baseline), known.unit)
+    return (
+        f"{known.label[:1].upper()}{known.label[1:]} ({'; '.join(part for part in parts if part)})\n"
+        f"  Baseline {start}, {status}."
+    )

@@ -1,0 +1,155 @@
+"""What stands in a result: outcomes, arms, axes and assessment days, read from labels and attributes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from retrowalk.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Coordinates along `case` that are bookkeeping, not axes.
+BOOKKEEPING = frozenset({"case", "digest", "block"})
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeFacts:
+    """How one outcome is measured, as the result's attributes say."""
+
+    name: str
+    label: str
+    unit: str
+    instrument: str
+    better: str
+    minimal_important_change: float | None
+    baseline_status: str
+
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, -1 where less is."""
+        return -1 if self.better == "lower" else 1
+
+
+def outcome_names(ds: xr.Dataset) -> list[str]:
+    """Outcomes of a result in the order of its variables."""
+    names = [str(name)[: -len("_change")] for name in ds.data_vars if str(name).endswith("_change")]
+    found = [name for name in names if name in ds.data_vars]
+    if not found:
+        raise InputError("this is no retrowalk result: it holds no outcome with its change")
+    return found
+
+
+def facts(ds: xr.Dataset, outcome: str) -> OutcomeFacts:
+    """Attributes of one outcome, with plain words where one is missing."""
+    attrs = {**ds[f"{outcome}_change"].attrs, **ds[outcome].attrs}
+    minimum = attrs.get("minimal_important_change")
+    return OutcomeFacts(
+        name=outcome,
+        label=str(attrs.get("label") or attrs.get("long_name") or outcome.replace("_", " ")),
+        unit=str(attrs.get("units", "")),
+        instrument=str(attrs.get("instrument", "")),
+        better=str(attrs.get("better", "higher")),
+        minimal_important_change=float(minimum) if minimum is not None and float(minimum) > 0 else None,
+        baseline_status=_baseline_status(ds, outcome),
+    )
+
+
+def _baseline_status(ds: xr.Dataset, outcome: str) -> str:
+    name = f"{outcome}_baseline_status"
+    if name not in ds:
+        return "unknown"
+    words = sorted({flag_word(ds[name], int(value)) for value in ds[name].values.ravel()})
+    return " or ".join(words)
+
+
+def flag_word(array: xr.DataArray, value: int) -> str:
+    """The meaning of one value of a CF flag variable."""
+    meanings = array.attrs.get("flag_meanings", "")
+    words = meanings.split() if isinstance(meanings, str) else [str(word) for word in meanings]
+    values = [int(flag) for flag in _as_list(array.attrs.get("flag_values", range(len(words))))]
+    return dict(zip(values, words, strict=False)).get(value, "unknown")
+
+
+def _as_list(values: Any) -> list[Any]:  # noqa: ANN401  attributes come back as scalar, list or array
+    return list(values) if hasattr(values, "__iter__") else [values]
+
+
+def scenario_of(ds: xr.Dataset) -> dict[str, Any]:
+    """The scenario that made the result; empty where a result carries none."""
+    try:
+        scenario = json.loads(ds.attrs.get("scenario", "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return scenario if isinstance(scenario, dict) else {}
+
+
+def arm_names(ds: xr.Dataset) -> list[str]:
+    """Arms in the order of the scenario."""
+    return [str(arm) for arm in ds["arm"].values]
+
+
+def reference_arm(ds: xr.Dataset, wanted: str | None = None) -> str | None:
+    """The arm that others are compared with; None where there is only one arm.
+
+    Raises
+    ------
+    InputError
+        When `wanted` is no arm of this result.
+    """
+    arms = arm_names(ds)
+    if wanted is not None and wanted not in arms:
+        raise InputError(f"reference: there is no arm {wanted!r}; arms: {', '.join(arms)}")
+    if len(arms) < 2:
+        return None
+    recorded = str(ds.attrs.get("reference_arm", ""))
+    return wanted or (recorded if recorded in arms else arms[0])
+
+
+def axes(ds: xr.Dataset) -> dict[str, str]:
+    """Sweep axes that take more than one value: coordinate name -> path in the scenario."""
+    found = {}
+    for name, coordinate in ds.coords.items():
+        if coordinate.dims == ("case",) and str(name) not in BOOKKEEPING and len(set(coordinate.values)) > 1:
+            found[str(name)] = str(coordinate.attrs.get("long_name", name))
+    return found
+
+
+def axis_label(path: str, others: list[str]) -> str:
+    """The last word of a path, or the whole path where another axis ends with the same word."""
+    last = _last_word(path)
+    clash = any(_last_word(other) == last for other in others if other != path)
+    return path if clash else last.replace("_", " ")
+
+
+def _last_word(path: str) -> str:
+    words = [part for part in path.split(".") if not part.isdigit()]
+    return words[-1] if words else path
+
+
+def main_day(ds: xr.Dataset) -> int:
+    """The assessment a reader asks for first: the last one before or at the end of training."""
+    days = [int(day) for day in ds["day"].values]
+    end = training_days(scenario_of(ds))
+    inside = [day for day in days if 0 < day <= end] if end else []
+    return max(inside or days)
+
+
+def training_days(scenario: dict[str, Any]) -> int:
+    """Days from the start to the end of the last phase with sessions, over all arms; 0 if unknown."""
+    ends = [0]
+    for arm in _values(scenario.get("arms")):
+        weeks = 0.0
+        for phase in arm.get("phases") or () if isinstance(arm, dict) else ():
+            weeks += float(phase.get("weeks") or 0)
+            if phase.get("sessions"):
+                ends.append(round(7 * weeks))
+    return max(ends)
+
+
+def _values(arms: object) -> list[Any]:
+    if isinstance(arms, dict):
+        return list(arms.values())
+    return list(arms) if isinstance(arms, (list, tuple)) else []

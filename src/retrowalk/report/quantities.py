@@ -1,0 +1,115 @@
+"""Per draw: what a report speaks about. Draws and cases stay apart here; replicates become their mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from retrowalk.report.layout import outcome_names, reference_arm
+from retrowalk.report.significance import found_significant
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Central share that intervals cover, over draws and over members.
+INTERVAL = 0.9
+
+
+def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
+    """Changes, differences, responders and significance of every outcome, one value per draw.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result of `simulate` or `sweep`.
+    reference : str, optional
+        The arm others are compared with; by default the one the result names.
+
+    Returns
+    -------
+    Dataset
+        Per outcome ``o``: ``o_baseline``, ``o_change`` and ``o_difference`` in the outcome's unit,
+        ``o_change_spread`` (bound), ``o_responders`` (kind), ``o_significant`` (shares), ``o_luck`` (bound),
+        ``o_grade`` (int8); differences only where there are two arms, the last but one only with replicates.
+    """
+    import xarray as xr
+
+    chosen = reference_arm(ds, reference)
+    filled: dict[str, xr.DataArray] = {}
+    for outcome in outcome_names(ds):
+        for name, array in _quantities(ds, outcome, chosen).items():
+            filled[f"{outcome}_{name}"] = array
+    if "assessed" in ds:
+        filled["assessed"] = _over_replicates(ds["assessed"].astype(float))
+    result = xr.Dataset(filled, attrs={**ds.attrs, "reference_arm": chosen or ""})
+    return result.drop_vars([name for name in ("replicate", "statistic") if name in result.coords])
+
+
+def _quantities(ds: xr.Dataset, outcome: str, reference: str | None) -> dict[str, xr.DataArray]:
+    change = ds[f"{outcome}_change"].sel(statistic="mean", drop=True).astype(float)
+    level = ds[outcome].sel(statistic="mean", drop=True).astype(float)
+    found = {
+        "baseline": _over_replicates(level.isel(day=0, drop=True)),
+        "change": _over_replicates(change),
+        "change_spread": _spread(_over_replicates(ds[f"{outcome}_change_quantile"].astype(float))),
+    }
+    if f"{outcome}_responders" in ds:
+        found["responders"] = _over_replicates(ds[f"{outcome}_responders"].astype(float))
+    if f"{outcome}_grade" in ds:
+        found["grade"] = ds[f"{outcome}_grade"].load()
+    if reference is not None:
+        found["difference"] = found["change"] - found["change"].sel(arm=reference, drop=True)
+        found.update(_trials(ds, outcome, reference))
+    return {name: _with_unit(array, ds[outcome], name) for name, array in found.items()}
+
+
+def _trials(ds: xr.Dataset, outcome: str, reference: str) -> dict[str, xr.DataArray]:
+    observed = ds.get(f"{outcome}_observed_change")
+    if observed is None or observed.sizes.get("replicate", 1) < 2 or "assessed" not in ds:
+        return {}
+    observed = observed.astype(float).load()
+    significant = found_significant(observed, ds["assessed"].load(), reference)
+    mean = observed.sel(statistic="mean", drop=True)
+    other = mean.sel(arm=reference, drop=True).roll(replicate=1, roll_coords=False)
+    return {
+        "significant": significant.mean("replicate"),
+        "luck": bounds(mean - other, "replicate").where(mean["arm"] != reference),
+    }
+
+
+def _over_replicates(array: xr.DataArray) -> xr.DataArray:
+    array = array.load()
+    return array.mean("replicate") if "replicate" in array.dims else array
+
+
+def _spread(quantiles: xr.DataArray) -> xr.DataArray:
+    """The outermost stored quantiles at or inside the interval: 5 % and 95 % of members."""
+    import numpy as np
+
+    tail = (1 - INTERVAL) / 2
+    chosen = quantiles.sel(quantile=[tail, 1 - tail], method="nearest")
+    probabilities = np.asarray(chosen["quantile"].values, dtype=float)
+    renamed = chosen.rename(quantile="bound").assign_coords(bound=["lower", "upper"])
+    return renamed.assign_attrs(covered=round(float(probabilities[1] - probabilities[0]), 6))
+
+
+def bounds(array: xr.DataArray, dim: str) -> xr.DataArray:
+    """The central interval over `dim`, as dim ``bound``: NaN where there is one value only."""
+    import numpy as np
+
+    tail = (1 - INTERVAL) / 2
+    if array.sizes.get(dim, 1) < 2:
+        one = array.isel({dim: 0}, drop=True) if dim in array.dims else array
+        return (one * np.nan).expand_dims(bound=["lower", "upper"], axis=-1)
+    gaps = bool(np.isnan(array.values).any())
+    found = array.quantile([tail, 1 - tail], dim, skipna=gaps)
+    named = found.rename(quantile="bound").assign_coords(bound=["lower", "upper"])
+    return named.transpose(..., "bound")
+
+
+def _with_unit(array: xr.DataArray, source: xr.DataArray, name: str) -> xr.DataArray:
+    if name == "grade":
+        return array
+    share = name in ("responders", "significant")
+    attrs = {**source.attrs, **array.attrs, "units": "1" if share else source.attrs.get("units", "")}
+    attrs.pop("cell_methods", None)
+    return array.assign_attrs(attrs)

@@ -1,0 +1,118 @@
+"""A sweep as text: per outcome one table of levels per axis, and one sentence on the best level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from retrowalk.report.columns import align, number, paragraph
+from retrowalk.report.headings import outcome_heading
+from retrowalk.report.layout import OutcomeFacts, facts, outcome_names
+from retrowalk.report.levels import Best
+from retrowalk.report.rows import AxisLevels, Row, axis_levels
+from retrowalk.report.words import (
+    PEOPLE,
+    UNKNOWN,
+    UNSUPPORTED,
+    amount,
+    decimals,
+    grade_words,
+    percent,
+    signed,
+    span,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def sweep_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> list[str]:
+    """One block per outcome and assessment: tables per axis and arm, then a sentence on the best levels."""
+    views = axis_levels(ds, reference)
+    others = {view.axis.path: [other.axis.label for other in views if other is not view] for view in views}
+    blocks = []
+    for known in (facts(ds, outcome) for outcome in outcome_names(ds)):
+        for day in days:
+            lines: list[str] = []
+            clauses: list[str] = []
+            for view in views:
+                rows = view.rows(known, [day])
+                lines = lines or [outcome_heading(known, rows[0]["baseline"])]
+                for arm in view.arms:
+                    mine = [row for row in rows if row["arm"] == arm]
+                    lines += _level_table(known, view, others[view.axis.path], mine)
+                    clauses.append(_clause(known, view, view.best(known, arm, day), mine))
+            blocks.append("\n".join([*lines, paragraph(_sentence(clauses))]))
+    return blocks
+
+
+def _level_table(known: OutcomeFacts, view: AxisLevels, others: Sequence[str], rows: list[Row]) -> list[str]:
+    digits = decimals(known, number(rows[0]["baseline"]))
+    against = rows[0]["reference_arm"]
+    compared = f" against {against}" if against else ", change from day 0"
+    averaged = f", averaged over {' and '.join(others)}" if others else ""
+    thirds = " in thirds" if view.axis.in_thirds else ""
+    name = "difference" if against else "change"
+    cells = [
+        ["", "against", UNKNOWN, "change from", PEOPLE, "truly past", ""]
+        if against
+        else ["", "", UNKNOWN, "change from", PEOPLE, "truly past", ""],
+        [view.axis.label, against or "change", "(90 %)", "day 0", "(90 %)", "the minimum", "evidence"],
+    ]
+    cells += [_level_cells(row, name, digits) for row in rows]
+    if rows[0]["significant"] is not None:
+        _add_significance(cells, rows)
+    return [f"  {rows[0]['arm']}{compared}, by {view.axis.label}{thirds}{averaged}", *align(cells, indent=4)]
+
+
+def _level_cells(row: Row, name: str, digits: int) -> list[str]:
+    return [
+        row["level"],
+        signed(number(row[name]), digits),
+        span(number(row[f"{name}_lower"]), number(row[f"{name}_upper"]), digits),
+        signed(number(row["change"]), digits),
+        span(number(row["people_lower"]), number(row["people_upper"]), digits),
+        percent(number(row["responders_true"])),
+        grade_words(row["evidence"]),
+    ]
+
+
+def _add_significance(cells: list[list[str]], rows: list[Row]) -> None:
+    added = ["trials", "p < .05", *(percent(number(row["significant"])) for row in rows)]
+    for line, cell in zip(cells, added, strict=True):
+        line.insert(-1, cell)
+
+
+def _clause(known: OutcomeFacts, view: AxisLevels, best: Best | None, rows: list[Row]) -> str:
+    """Whether the best level of one axis can be told from the others."""
+    name = view.axis.label if len(view.arms) == 1 else f"{view.axis.label} of {rows[0]['arm']}"
+    if best is None:
+        return f"{name} makes no difference"
+    if best.draws < 2:
+        return f"{name}: {best.level} comes out best; how sure this is cannot be said with one draw"
+    share, beats = percent(best.share_best), percent(best.share_beats_next)
+    if not best.told_apart:
+        return (
+            f"{name}: {best.level} comes out best but cannot be told from the others "
+            f"(best of all in {share} of draws, better than {best.next_level} in {beats})"
+        )
+    if {row["evidence"] for row in rows} <= UNSUPPORTED:
+        return f"{name}: {best.level} is best in {share} of draws, by assumption only ({_grades(rows)})"
+    return f"{name}: {best.level} can be told from the others (best in {share} of draws){_size(known, best)}"
+
+
+def _size(known: OutcomeFacts, best: Best) -> str:
+    digits = decimals(known, best.gap)
+    gap = amount(best.gap, digits, known.unit)
+    minimum = known.minimal_important_change
+    small = ", less than the minimal important change" if minimum and best.gap < minimum else ""
+    return f", {gap} better than the worst level{small}"
+
+
+def _grades(rows: list[Row]) -> str:
+    return ", ".join(dict.fromkeys(grade_words(row["evidence"]) for row in rows))
+
+
+def _sentence(clauses: list[str]) -> str:
+    words = "; ".join(clauses)
+    return f"{words[:1].upper()}{words[1:]}."

@@ -1,0 +1,107 @@
+"""Sentences, grades and rounding: how a result speaks to people who treat people."""
+
+from __future__ import annotations
+
+import math
+
+from retrowalk.report.layout import OutcomeFacts
+
+SAFETY_NOTE = (
+    "Falls, injuries and flare-ups are not modelled; backward walking needs a rail or supervision at first; "
+    "a simulation is no substitute for a health professional's advice."
+)
+
+UNKNOWN = "what we do not know"
+PEOPLE = "how people differ"
+LUCK = "the luck of one trial"
+
+#: Evidence grade -> (words in a table, what it means).
+GRADES = {
+    "none": ("no study", "no study: the number comes from assumptions alone"),
+    "acute_only": ("acute only", "only effects within minutes were studied, no training"),
+    "contradicted": ("contradicted", "studies disagree on the direction"),
+    "uncontrolled": ("uncontrolled", "before-and-after studies without a control group"),
+    "add_on": ("add-on trial", "trials that added it to usual care, against usual care alone"),
+    "dose_matched": ("dose-matched trial", "trials that compared it with another programme of equal dose"),
+    "user": ("your own numbers", "effects given in the scenario by its author"),
+}
+
+#: Grades under which an interval that leaves zero out still claims nothing.
+UNSUPPORTED = frozenset({"none", "acute_only", "contradicted"})
+
+BASELINES = {
+    "measured": "measured in such people",
+    "derived": "derived from published figures",
+    "assumed": "assumed, because no published value was found",
+    "user": "given in the scenario",
+}
+
+
+def decimals(facts: OutcomeFacts, scale: float) -> int:
+    """Digits behind the point: a tenth of the minimal important change, else three figures of `scale`."""
+    step = facts.minimal_important_change / 10 if facts.minimal_important_change else abs(scale) / 100
+    if not math.isfinite(step) or step <= 0:
+        return 2
+    return min(max(0, -math.floor(math.log10(step))), 6)
+
+
+def signed(value: float, digits: int) -> str:
+    """A change: always with its sign, zero without one, `-` where there is none."""
+    if not math.isfinite(value):
+        return "-"
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def span(lower: float, upper: float, digits: int) -> str:
+    """An interval of changes in words."""
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        return "-"
+    return f"{signed(lower, digits)} to {signed(upper, digits)}"
+
+
+def percent(share: float) -> str:
+    """A share as per cent; never 0 % or 100 % unless it is exactly that."""
+    if not math.isfinite(share):
+        return "-"
+    shown = round(100 * share)
+    if shown == 0 and share > 0:
+        return "< 1 %"
+    if shown == 100 and share < 1:
+        return "> 99 %"
+    return f"{shown} %"
+
+
+def verdict(mean: float, lower: float, upper: float, facts: OutcomeFacts, grade: str) -> str:
+    """What may be said about a difference, never more than its interval and its evidence carry."""
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        return "with one draw nothing can be said about how sure this is"
+    if lower <= 0 <= upper:
+        return "cannot be told from no effect"
+    word = "better" if facts.sign * mean > 0 else "worse"
+    if grade in UNSUPPORTED:
+        return f"{word} by assumption only ({grade_words(grade)})"
+    minimum = facts.minimal_important_change
+    if minimum is not None and abs(mean) < minimum:
+        return f"{word}, but by less than the minimal important change"
+    return word
+
+
+def grade_words(grade: str) -> str:
+    """An evidence grade in words for a table."""
+    return GRADES.get(grade, (grade.replace("_", " "), ""))[0]
+
+
+def grade_meaning(grade: str) -> str:
+    """What an evidence grade means, in one line."""
+    return GRADES.get(grade, ("", ""))[1]
+
+
+def unit_words(unit: str) -> str:
+    """A unit as it stands behind a number; CF's "1" is nothing to read."""
+    return "" if unit in ("", "1") else f" {unit}"
+
+
+def amount(value: float, digits: int, unit: str) -> str:
+    """A quantity without sign, with its unit."""
+    return f"{abs(value):.{digits}f}{unit_words(unit)}"
