@@ -166,7 +166,7 @@ def _unit_moments(mu: float, sd: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=4096)
 def _solve_logit(mean: float, sd: float) -> tuple[float, float] | None:
-    """Newton steps for (mu, ln sigma) on the unit interval; None where sigma would have to pass MAX_LOGIT_SD."""
+    """Newton steps for (mu, ln sigma) on the unit interval; None where sigma had to pass MAX_LOGIT_SD."""
     mu, sigma = math.log(mean / (1.0 - mean)), min(sd / (mean * (1.0 - mean)), 2.0)
     for _ in range(200):
         p = _expit(mu + sigma * _NODES)
