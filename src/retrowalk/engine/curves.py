@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from retrowalk.engine.arguments import check_load
 from retrowalk.engine.timeline import Timeline
 from retrowalk.errors import InputError
-from retrowalk.model.arguments import Numbers, as_real, check_parameter
+from retrowalk.model.arguments import HILL, Numbers, as_real, check_parameter
 from retrowalk.model.family import FORMS
-
-HILL = ("hill maximum", "hill half_load", "hill exponent")
 
 
 @dataclass(frozen=True)

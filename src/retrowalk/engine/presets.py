@@ -50,10 +50,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "clarke2013": Preset(
             "Clarke and Skiba's worked example, Bike Score to 5 min power, loads counting on their own day",
             "Clarke, Skiba 2013, figure 8, doi 10.1152/advan.00078.2011",
-            X1,
+            _banister(
+                "same_day",
+                baseline=261.9273721089768,
+                gain_fitness=0.1825819069014407,
+                tau_fitness=35.821034441472136,
+                gain_fatigue=0.23016327121095306,
+                tau_fatigue=21.33971458297882,
+            ),
         ),
         "bsh2": Preset(
-            "The standard case of Stephens Hemingway's fitness-fatigue simulator, loads counting from the next day on",
+            "The standard case of Stephens Hemingway's simulator, loads counting from the next day",
             "github.com/bsh2/Fitness-Fatigue-Model; it assumes a 20-day block of loads repeated five times",
             _banister(
                 "next_day",

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrowalk.engine import labelled
-from retrowalk.engine.curves import HILL, Conventions, compute_curves
+from retrowalk.engine.curves import Conventions, compute_curves
 from retrowalk.engine.timeline import Timeline, daily, from_coordinate, from_times
 from retrowalk.errors import InputError
-from retrowalk.model.arguments import Numbers, first, require, require_choice
-from retrowalk.model.family import FORMS, IMPULSES, MISSING, MODELS, SCALINGS, parameter_problem, steps_by_day
+from retrowalk.model.arguments import Numbers, first, hill_values, require, require_choice
+from retrowalk.model.family import (
+    IMPULSES,
+    MISSING,
+    MODELS,
+    SCALINGS,
+    form_problem,
+    parameter_problem,
+    steps_by_day,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -120,7 +128,7 @@ def fitness_fatigue(
     form = _checked_choices(model, impulse, scaling, form, missing)
     require(parameter_problem(model, parameters))
     values = {"baseline": baseline, "initial_fitness": initial_fitness, "initial_fatigue": initial_fatigue}
-    values |= parameters | _hill_values(hill)
+    values |= parameters | hill_values(hill)
     _check_combination(model, scaling, initial_fatigue)
     arrays = labelled.label_arguments(load, values, dim, force=components)
     length, days = labelled.days_of(load if arrays is None else arrays.load, dim)
@@ -197,12 +205,8 @@ def _checked_choices(model: str, impulse: str, scaling: str, form: str | None, m
     require_choice("impulse", impulse, IMPULSES)
     require_choice("scaling", scaling, SCALINGS)
     require_choice("missing", missing, MISSING)
-    if form is None:
-        return "inclusive"
-    require_choice("form", form, FORMS)
-    if model != "variable_dose":
-        raise InputError(f"form is {form!r}; only model 'variable_dose' has forms, the model is {model!r}")
-    return form
+    require(form_problem(model, form))
+    return form or "inclusive"
 
 
 def _check_combination(model: str, scaling: str, initial_fatigue: Numbers) -> None:
@@ -210,16 +214,6 @@ def _check_combination(model: str, scaling: str, initial_fatigue: Numbers) -> No
         raise InputError("scaling is 'ewma'; model 'nonlinear' has no sums to scale, use scaling='sum'")
     if model == "one_component" and not (np.ndim(initial_fatigue) == 0 and float(initial_fatigue) == 0.0):
         raise InputError(f"initial_fatigue is {initial_fatigue}; model 'one_component' has no fatigue")
-
-
-def _hill_values(hill: Sequence[Any] | None) -> dict[str, Any]:
-    if hill is None:
-        return {}
-    try:
-        maximum, half_load, exponent = hill
-    except (TypeError, ValueError):
-        raise InputError(f"hill is {hill!r}; it must be (maximum, half_load, exponent)") from None
-    return dict(zip(HILL, (maximum, half_load, exponent), strict=True))
 
 
 def _timeline(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,9 +14,12 @@ from retrowalk.model.family import choice_problem
 #: What a caller may pass as numbers: a number, a sequence, a NumPy, labelled or lazy array.
 Numbers: TypeAlias = Any
 
+#: Names of the saturation's three numbers in messages.
+HILL = ("hill maximum", "hill half_load", "hill exponent")
+
 #: Parameters that must be above zero; the others may be any finite number.
 POSITIVE = frozenset({"tau_fitness", "tau_fatigue", "tau_delay", "tau_gain", "exponent_fitness",
-                      "exponent_fatigue", "hill maximum", "hill half_load", "hill exponent"})  # fmt: skip
+                      "exponent_fatigue", *HILL})  # fmt: skip
 
 
 def require(problem: str) -> None:
@@ -60,3 +63,33 @@ def first(values: NDArray[Any], bad: NDArray[np.bool_]) -> str:
         return f"{float(values)}"
     index = tuple(int(i) for i in np.argwhere(bad)[0])
     return f"{float(values[index])} at index {index[0] if len(index) == 1 else index}"
+
+
+def hill_values(hill: Sequence[Numbers] | None) -> dict[str, Numbers]:
+    """The saturation's numbers by name; none where there is no saturation."""
+    if hill is None:
+        return {}
+    try:
+        maximum, half_load, exponent = hill
+    except (TypeError, ValueError):
+        raise InputError(f"hill is {hill!r}; it must be (maximum, half_load, exponent)") from None
+    return dict(zip(HILL, (maximum, half_load, exponent), strict=True))
+
+
+def parameter(name: str, value: Numbers) -> NDArray[np.float64]:
+    """A parameter as checked float64 numbers."""
+    array = as_real(name, value).astype(np.float64, copy=False)
+    check_parameter(name, array)
+    return array
+
+
+def refuse(values: NDArray[Any], bad: NDArray[np.bool_] | np.bool_, sentence: str) -> None:
+    """Refuse the first bad value with `sentence`, whose ``{}`` receives value and index."""
+    values, wrong = np.broadcast_arrays(values, bad)
+    if wrong.any():
+        raise InputError(sentence.format(first(values, wrong)))
+
+
+def plain(value: NDArray[np.float64]) -> Numbers:
+    """A float where everything was a number."""
+    return float(value) if np.ndim(value) == 0 else value

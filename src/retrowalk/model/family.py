@@ -50,6 +50,13 @@ def choice_problem(argument: str, value: object, choices: Iterable[str]) -> str:
     return f"{argument} is {value!r}; it must be one of {', '.join(known)}{_nearest(value, known)}"
 
 
+def form_problem(model: str, form: str | None) -> str:
+    """Sentence about a form that does not exist or that `model` does not have; empty when it fits."""
+    if form is not None and model != "variable_dose":
+        return f"form is {form!r}; only model 'variable_dose' has forms, the model is {model!r}"
+    return "" if form is None else choice_problem("form", form, FORMS)
+
+
 def parameter_problem(model: str, given: Iterable[str]) -> str:
     """Sentence about the first parameter that `model` lacks or does not have; empty when all fit."""
     needed, names = MODELS[model], set(given)
