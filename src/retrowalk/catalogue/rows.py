@@ -71,7 +71,10 @@ class Modality(Row):
 
 
 class Population(Row):
-    """Who the members are; baselines of their outcomes are in their own table."""
+    """Who the members are; baselines of their outcomes are in their own table.
+
+    A status speaks of the mean or the share; spreads and limits may be assumed, as the source then says.
+    """
 
     name: str
     label: str
