@@ -67,7 +67,20 @@ def jit(function: F) -> F:
     The function may call other functions decorated so, in any kernel module. Only functions of
     `retrowalk.kernels` are kept on disk, since only their sources are in the digest.
     """
-    compiled = _numba().njit(nogil=True, fastmath=False, error_model="numpy", boundscheck=False)(function)
+    return _compiled(function)
+
+
+def jit_inlined(function: F) -> F:
+    """Like `jit`, and its code is copied into every caller.
+
+    For the small functions of hot loops: a call that stays a call keeps the loop from being vectorised.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: F, **options: bool) -> F:
+    policy = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False}
+    compiled = _numba().njit(**policy, **options)(function)
     ours = Path(function.__code__.co_filename).parent == _SOURCES
     if ours and hasattr(compiled, "_cache") and _open() is not None:
         compiled._cache = _kernel_cache(function)
