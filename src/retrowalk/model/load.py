@@ -1,0 +1,188 @@
+"""Session -> load: which components a session trains, for how long, and how much in reference sessions."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Literal, NamedTuple, get_args
+
+from retrowalk.catalogue import modalities
+from retrowalk.errors import InputError
+from retrowalk.model.metabolic import LIMITS, REST, mets
+from retrowalk.model.session import Session
+
+Measure = Literal["met_minutes", "minutes", "vo2_reserve"]
+
+#: Backward speeds below this are no exercise prescription [m/s]; `match: intensity` is refused there.
+SLOWEST_MATCH = 0.2
+
+#: VO2max at which a session's reserve is counted where none is given [ml/kg/min]: 10 METs.
+TYPICAL_VO2MAX = 35.0
+
+
+class Bout(NamedTuple):
+    """Part of a session spent on one component: minutes, speed [m/s; None without a speed], grade."""
+
+    minutes: float
+    speed: float | None
+    grade: float
+
+
+def split(session: Session) -> dict[str, Bout]:
+    """Divide a session into the components it trains.
+
+    A backward share s replaces s M of the M prescribed minutes at forward speed v:
+
+    =========  =====================================  ==============================
+    match      backward minutes                       backward speed
+    =========  =====================================  ==============================
+    time       s M                                    v
+    energy     s M (MET_f(v) - 1) / (MET_b(v) - 1)    v
+    intensity  s M                                    u with MET_b(u) = MET_f(v)
+    =========  =====================================  ==============================
+
+    and (1 - s) M stay forward. At s = 0 and s = 1 only one component is returned; 0 minutes return none.
+
+    Parameters
+    ----------
+    session : Session
+        With the modality's name as scenarios write it, ``walk`` or ``cycling``.
+
+    Returns
+    -------
+    dict of component name to Bout
+
+    Raises
+    ------
+    InputError
+        For an unknown modality, minutes, share, speed or grade out of range, a backward share, speed or grade
+        of a modality that has none, or an intensity that no backward speed of at least 0.2 m/s matches.
+    """
+    _check(session)
+    components = _components(session.modality)
+    if session.minutes == 0:
+        return {}
+    if "forward" not in components:
+        return {components[""]: Bout(session.minutes, None, 0.0)}
+    forward, backward = components["forward"], components["backward"]
+    speed = session.speed if session.speed is not None else _reference_speed(forward)
+    share, grade = session.backward_share, session.grade
+    bouts: dict[str, Bout] = {}
+    if share < 1:
+        mets(forward, speed, grade)  # refuses what the equation does not cover
+        bouts[forward] = Bout((1.0 - share) * session.minutes, speed, grade)
+    if share > 0:
+        minutes, pace = share * session.minutes, speed
+        if session.match == "energy":
+            minutes *= (mets(forward, speed, grade) - 1.0) / (mets(backward, speed, grade) - 1.0)
+        elif session.match == "intensity":
+            pace = matched_speed(forward, backward, speed, grade)
+        mets(backward, pace, grade)
+        bouts[backward] = Bout(minutes, pace, grade)
+    return bouts
+
+
+@cache
+def matched_speed(forward: str, backward: str, speed: float, grade: float) -> float:
+    """Backward speed u [m/s] at which MET_b(u) = MET_f(speed), by bisection to the last bit.
+
+    Raises
+    ------
+    InputError
+        If u lies below 0.2 m/s or outside the speeds of the backward component.
+    """
+    target = mets(forward, speed, grade)
+    low, high = max(SLOWEST_MATCH, LIMITS[backward].slowest), LIMITS[backward].fastest
+    if not mets(backward, low, grade) <= target <= mets(backward, high, grade):
+        raise InputError(
+            f"match: intensity finds no backward speed from {low:g} to {high:g} m/s that costs the "
+            f"{target:.3g} METs of {forward.replace('_', ' ')} at {speed:g} m/s: use match: time or energy"
+        )
+    while low < (middle := 0.5 * (low + high)) < high:
+        if mets(backward, middle, grade) < target:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def session_load(
+    session: Session, measure: Measure = "met_minutes", *, vo2max: float = TYPICAL_VO2MAX
+) -> dict[str, float]:
+    """Load of a session on each component it trains, in reference sessions of that component.
+
+    The reference session is 20 min at the component's reference speed, so that costs common to both cancel:
+
+    ===========  ======================================================================================
+    measure      amount, divided by the same amount of the reference session
+    ===========  ======================================================================================
+    met_minutes  minutes x (MET - 1)
+    minutes      minutes
+    vo2_reserve  minutes x min(1, 3.5 (MET - 1) / (VO2max - 3.5)): as met_minutes, but no minute counts
+                 for more than all of the reserve
+    ===========  ======================================================================================
+
+    Parameters
+    ----------
+    session : Session
+    measure : {"met_minutes", "minutes", "vo2_reserve"}
+    vo2max : float
+        ml/kg/min; used by ``vo2_reserve`` alone.
+
+    Returns
+    -------
+    dict of component name to float
+        Dimensionless; 1 is one reference session.
+    """
+    if measure not in get_args(Measure):
+        raise InputError(f"measure must be one of {', '.join(get_args(Measure))}, not {measure!r}")
+    if not REST < vo2max < math.inf:
+        raise InputError(f"vo2max must be above the {REST:g} ml/kg/min of rest, not {vo2max:g}")
+    return {
+        component: _amount(component, bout, measure, vo2max)
+        / _amount(component, _reference(component), measure, vo2max)
+        for component, bout in split(session).items()
+    }
+
+
+def _amount(component: str, bout: Bout, measure: Measure, vo2max: float) -> float:
+    if measure == "minutes":
+        return bout.minutes
+    above_rest = mets(component, bout.speed, bout.grade) - 1.0
+    if measure == "met_minutes":
+        return bout.minutes * above_rest
+    return bout.minutes * min(1.0, REST * above_rest / (vo2max - REST))
+
+
+@cache
+def _reference(component: str) -> Bout:
+    row = modalities()[component]
+    return Bout(row.reference_minutes, row.reference_speed, row.reference_grade)
+
+
+def _reference_speed(component: str) -> float:
+    speed = modalities()[component].reference_speed
+    if speed is None:
+        raise InputError(f"{component} has no reference speed: give the session one")
+    return speed
+
+
+@cache
+def _components(modality: str) -> dict[str, str]:
+    found = {row.direction: row.name for row in modalities().values() if row.modality == modality}
+    if not found:
+        known = ", ".join(dict.fromkeys(row.modality for row in modalities().values()))
+        raise InputError(f"unknown modality '{modality}': known are {known}")
+    return found
+
+
+def _check(session: Session) -> None:
+    if not 0 <= session.minutes < math.inf:
+        raise InputError(f"minutes must be at least 0, not {session.minutes:g}")
+    if not 0 <= session.backward_share <= 1:
+        raise InputError(f"backward_share must be between 0 and 1, not {session.backward_share:g}")
+    if session.match not in ("time", "energy", "intensity"):
+        raise InputError(f"match must be time, energy or intensity, not {session.match!r}")
+    on_foot = "forward" in _components(session.modality)
+    if not on_foot and (session.speed is not None or session.grade != 0 or session.backward_share != 0):
+        raise InputError(f"{session.modality} takes no speed, grade or backward_share: only walk and run do")
