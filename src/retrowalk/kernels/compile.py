@@ -147,7 +147,7 @@ def digest() -> str:
 
     numba, binding = _numba(), _numba("llvmlite.binding")
     parts = [retrowalk.__version__, numba.__version__, _numba("llvmlite").__version__, np.__version__]
-    parts += [sys.version, platform.platform(), binding.get_host_cpu_name()]
+    parts += [sys.version, sys.platform, platform.machine(), binding.get_host_cpu_name()]
     parts += [binding.get_host_cpu_features().flatten()]
     parts += [f"{name}={getattr(numba.config, name, None)}" for name in _SETTINGS]
     for path in sorted(_SOURCES.glob("*.py")):
