@@ -76,13 +76,13 @@ def say_always(words: str) -> None:
 
 
 def _facts(scenario: Scenario) -> dict[str, Any]:
-    from retrowalk.scenario import count_cases
+    from retrowalk.scenario import number_of_cases
 
     return {
         "title": scenario.title,
         "arms": list(scenario.arms),
         "outcomes": list(scenario.outcomes),
-        "cases": count_cases(scenario),
+        "cases": number_of_cases(scenario),
         "digest": scenario.digest(),
     }
 
@@ -110,6 +110,6 @@ def _count(number: int, noun: str) -> str:
 @click.command(cls=Verb)
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors that complete and check while you type."""
-    from retrowalk.scenario import json_schema
+    from retrowalk.scenario.schema import shipped_schema
 
-    emit_json(json_schema())
+    emit(shipped_schema().rstrip("\n"))

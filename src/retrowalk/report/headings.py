@@ -69,7 +69,10 @@ def outcome_heading(known: OutcomeFacts, baseline: float | None) -> str:
     """Outcome, instrument, unit, direction of benefit, minimal important change and baseline."""
     parts = [known.instrument, unit_words(known.unit).strip(), f"{known.better} is better"]
     minimum = known.minimal_important_change
-    parts.append(f"minimal important change {minimum:g}" if minimum else "no minimal important change known")
+    assumed = ", assumed" if known.minimum_status == "assumed" else ""
+    parts.append(
+        f"minimal important change {minimum:g}{assumed}" if minimum else "no minimal important change"
+    )
     status = BASELINES.get(known.baseline_status, known.baseline_status)
     start = "-" if baseline is None else amount(baseline, decimals(known, baseline), known.unit)
     return (

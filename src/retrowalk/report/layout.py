@@ -25,6 +25,7 @@ class OutcomeFacts:
     instrument: str
     better: str
     minimal_important_change: float | None
+    minimum_status: str
     baseline_status: str
 
     @property
@@ -35,16 +36,16 @@ class OutcomeFacts:
 
 def outcome_names(ds: xr.Dataset) -> list[str]:
     """Outcomes of a result in the order of its variables."""
-    names = [str(name)[: -len("_change")] for name in ds.data_vars if str(name).endswith("_change")]
+    names = [str(name).removesuffix("_grade") for name in ds.data_vars if str(name).endswith("_grade")]
     found = [name for name in names if name in ds.data_vars]
     if not found:
-        raise InputError("this is no retrowalk result: it holds no outcome with its change")
+        raise InputError("this is no retrowalk result: it holds no outcome with its evidence grade")
     return found
 
 
 def facts(ds: xr.Dataset, outcome: str) -> OutcomeFacts:
     """Attributes of one outcome, with plain words where one is missing."""
-    attrs = {**ds[f"{outcome}_change"].attrs, **ds[outcome].attrs}
+    attrs = ds[outcome].attrs
     minimum = attrs.get("minimal_important_change")
     return OutcomeFacts(
         name=outcome,
@@ -53,6 +54,7 @@ def facts(ds: xr.Dataset, outcome: str) -> OutcomeFacts:
         instrument=str(attrs.get("instrument", "")),
         better=str(attrs.get("better", "higher")),
         minimal_important_change=float(minimum) if minimum is not None and float(minimum) > 0 else None,
+        minimum_status=str(attrs.get("minimal_important_change_status", "")),
         baseline_status=_baseline_status(ds, outcome),
     )
 
@@ -113,8 +115,13 @@ def axes(ds: xr.Dataset) -> dict[str, str]:
     found = {}
     for name, coordinate in ds.coords.items():
         if coordinate.dims == ("case",) and str(name) not in BOOKKEEPING and len(set(coordinate.values)) > 1:
-            found[str(name)] = str(coordinate.attrs.get("long_name", name))
+            found[str(name)] = _path(str(name), coordinate.attrs)
     return found
+
+
+def _path(name: str, attrs: dict[Any, Any]) -> str:
+    described = str(attrs.get("path") or attrs.get("long_name") or name)
+    return described if "." in described and " " not in described else name
 
 
 def axis_label(path: str, others: list[str]) -> str:

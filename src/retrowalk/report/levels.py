@@ -97,12 +97,14 @@ def by_level(quantities: xr.Dataset, axis: Axis) -> xr.Dataset:
 
     bookkeeping = [name for name, array in quantities.coords.items() if "case" in array.dims]
     bare = quantities.drop_vars(bookkeeping)
-    grades = [name for name in bare.data_vars if str(name).endswith("_grade") and "case" in bare[name].dims]
+    flags = [
+        name for name, array in bare.data_vars.items() if array.dtype.kind == "i" and "case" in array.dims
+    ]
     parts = []
     for positions in axis.members:
         part = bare.isel(case=list(positions))
-        mean = part.drop_vars(grades).mean("case", keep_attrs=True)
-        parts.append(mean.assign({name: part[name].min("case", keep_attrs=True) for name in grades}))
+        mean = part.drop_vars(flags).mean("case", keep_attrs=True)
+        parts.append(mean.assign({name: part[name].min("case", keep_attrs=True) for name in flags}))
     return xr.concat(parts, "case", coords="minimal", compat="override", combine_attrs="override")
 
 

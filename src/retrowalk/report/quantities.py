@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrowalk.report.layout import outcome_names, reference_arm
+from retrowalk.report.members import as_summaries
 from retrowalk.report.significance import found_significant
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 #: Central share that intervals cover, over draws and over members.
 INTERVAL = 0.9
+
+#: Flag variables that are passed through.
+FLAGS = ("grade", "baseline_status")
 
 
 def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
@@ -29,10 +33,11 @@ def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
     Dataset
         Per outcome ``o``: ``o_baseline``, ``o_change`` and ``o_difference`` in the outcome's unit,
         ``o_change_spread`` (bound), ``o_responders`` (kind), ``o_significant`` (shares), ``o_luck`` (bound),
-        ``o_grade`` (int8); differences only where there are two arms, the last but one only with replicates.
+        ``o_grade``, ``o_baseline_status`` (int8). Differences need two arms, significance and luck replicates.
     """
     import xarray as xr
 
+    ds = as_summaries(ds)
     chosen = reference_arm(ds, reference)
     filled: dict[str, xr.DataArray] = {}
     for outcome in outcome_names(ds):
@@ -54,8 +59,9 @@ def _quantities(ds: xr.Dataset, outcome: str, reference: str | None) -> dict[str
     }
     if f"{outcome}_responders" in ds:
         found["responders"] = _over_replicates(ds[f"{outcome}_responders"].astype(float))
-    if f"{outcome}_grade" in ds:
-        found["grade"] = ds[f"{outcome}_grade"].load()
+    for flag in FLAGS:
+        if f"{outcome}_{flag}" in ds:
+            found[flag] = ds[f"{outcome}_{flag}"].load()
     if reference is not None:
         found["difference"] = found["change"] - found["change"].sel(arm=reference, drop=True)
         found.update(_trials(ds, outcome, reference))
@@ -107,7 +113,7 @@ def bounds(array: xr.DataArray, dim: str) -> xr.DataArray:
 
 
 def _with_unit(array: xr.DataArray, source: xr.DataArray, name: str) -> xr.DataArray:
-    if name == "grade":
+    if name in FLAGS:
         return array
     share = name in ("responders", "significant")
     attrs = {**source.attrs, **array.attrs, "units": "1" if share else source.attrs.get("units", "")}

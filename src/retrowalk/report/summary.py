@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrowalk.report.layout import outcome_names
-from retrowalk.report.quantities import INTERVAL, bounds, per_draw
+from retrowalk.report.quantities import FLAGS, INTERVAL, bounds, per_draw
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,10 +74,9 @@ def reduce_draws(quantities: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
         if difference is not None:
             share = _share_better(difference, better)
             found[f"{outcome}_better"] = share.where(share["arm"] != quantities.attrs["reference_arm"])
-        for name in ("grade", "baseline_status"):
-            source = quantities.get(f"{outcome}_{name}", ds.get(f"{outcome}_{name}"))
-            if source is not None:
-                found[f"{outcome}_{name}"] = source
+        for name in FLAGS:
+            if f"{outcome}_{name}" in quantities:
+                found[f"{outcome}_{name}"] = quantities[f"{outcome}_{name}"]
     if "assessed" in quantities:
         found["assessed"] = _mean(quantities["assessed"])
     attrs = {**quantities.attrs, "interval": INTERVAL, "draws": quantities.sizes.get("draw", 1)}

@@ -23,6 +23,7 @@ GRADES = {
     "uncontrolled": ("uncontrolled", "before-and-after studies without a control group"),
     "add_on": ("add-on trial", "trials that added it to usual care, against usual care alone"),
     "dose_matched": ("dose-matched trial", "trials that compared it with another programme of equal dose"),
+    "untrained": ("no training", "no training that could have an effect"),
     "user": ("your own numbers", "effects given in the scenario by its author"),
 }
 

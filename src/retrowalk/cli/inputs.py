@@ -1,0 +1,66 @@
+"""Where a scenario comes from: a file, standard input, or a result that carries one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from retrowalk.scenario import Scenario
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def read_scenario(file: str, *, settings: Sequence[str] = (), axes: Sequence[str] = ()) -> Scenario:
+    """Read the scenario in `file`, with settings and axes from the command line put into it."""
+    from retrowalk.scenario import load_scenario
+
+    if not is_result(file):
+        return load_scenario(file, set_values=settings, axes=axes)
+    from retrowalk.scenario.document import Document
+    from retrowalk.scenario.loading import scenario_from_document
+
+    return scenario_from_document(Document(_recorded(file), file), set_values=settings, axes=axes)
+
+
+def is_result(file: str) -> bool:
+    """Whether a path is a result (a store or a netCDF file) rather than a scenario file."""
+    path = Path(file)
+    if file == "-" or "\0" in file:
+        return False
+    if path.is_dir():
+        return (path / "_retrowalk").is_dir() or (path / "zarr.json").is_file()
+    if not path.is_file():
+        return False
+    with path.open("rb") as start:
+        return start.read(len(_HDF5)) == _HDF5
+
+
+def _recorded(file: str) -> object:
+    import json
+
+    from retrowalk.engine.store import open_results
+    from retrowalk.errors import InputError
+
+    with open_results(file) as result:
+        text = str(result.attrs.get("scenario", ""))
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InputError(f"{file}: this result does not carry its scenario") from None
+
+
+def recorded_digest(path: Path) -> str | None:
+    """The scenario digest of the result at `path`; None where there is none to be read."""
+    import json
+
+    from retrowalk.engine.store import open_results
+    from retrowalk.errors import InputError
+
+    try:
+        with open_results(path) as result:
+            digest = json.loads(result.attrs["provenance"])["digest"]
+    except (InputError, LookupError, TypeError, ValueError):
+        return None
+    return digest if isinstance(digest, str) else None

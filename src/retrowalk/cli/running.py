@@ -1,0 +1,225 @@
+"""Verbs that simulate: run, sweep."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from retrowalk.cli.app import Verb
+from retrowalk.cli.words import Bar, emit, say
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from retrowalk.scenario import Scenario
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def simulation_options(function: F) -> F:
+    """Options that run and sweep share."""
+    for option in (
+        click.option("--overwrite", is_flag=True, help="Replace an output that holds something else."),
+        click.option("--threads", type=click.IntRange(1, 1024), help="Threads; changes no number."),
+        click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Seed, in place of the file's."),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="PATH=V",
+            help="Replace one value of the scenario, such as population.size=500.",
+        ),
+        click.argument("file", metavar="FILE"),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command(cls=Verb, example="  retrowalk run knee.yaml\n  retrowalk run knee.yaml -o knee.nc --seed 7")
+@simulation_options
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="OUT.nc", help="Write the result as netCDF."
+)
+def run(
+    file: str,
+    settings: tuple[str, ...],
+    seed: int | None,
+    threads: int | None,
+    overwrite: bool,
+    output: Path | None,
+) -> None:
+    """Simulate the scenario in FILE; without -o, print its summary.
+
+    FILE may be a result in place of a scenario: the scenario inside it is run again and gives identical
+    data. `-` reads the scenario from standard input.
+    """
+    scenario = _read_one(file, _settings(settings, seed))
+    if output is not None and _is_done(output, scenario, overwrite=overwrite):
+        return
+    result = _simulate(scenario, threads)
+    if output is None:
+        from retrowalk.report import text_summary
+
+        emit(text_summary(result))
+        return
+    from retrowalk.engine.store import write_netcdf
+
+    write_netcdf(result, output, overwrite=overwrite)
+    say(f"wrote {output}; next: retrowalk summary {shlex.quote(str(output))}")
+
+
+def _settings(settings: tuple[str, ...], seed: int | None) -> list[str]:
+    return [*settings, *([] if seed is None else [f"seed={seed}"])]
+
+
+def _read_one(file: str, settings: list[str]) -> Scenario:
+    """Read the scenario as one case; axes of a scenario file are left for `sweep`."""
+    from retrowalk.cli.inputs import is_result, read_scenario
+    from retrowalk.errors import InputError
+    from retrowalk.scenario import number_of_cases, scenario_from_data
+
+    scenario = read_scenario(file, settings=settings)
+    if not scenario.sweep:
+        return scenario
+    cases = number_of_cases(scenario)
+    if is_result(file):
+        raise InputError(
+            f"{file}: is a sweep of {cases} cases; `retrowalk sweep {file} -o NEW.zarr` repeats it"
+        )
+    say(
+        f"{file} also has sweep axes ({cases} cases): this is the scenario as written; "
+        "`retrowalk sweep` runs them all"
+    )
+    from retrowalk.scenario.scenario import canonical
+
+    return scenario_from_data(
+        {name: part for name, part in canonical(scenario).items() if name != "sweep"}, file
+    )
+
+
+def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:
+    from retrowalk.cli.guard import InterruptedRunError
+    from retrowalk.engine import simulate
+
+    try:
+        with Bar("simulating") as bar:
+            return simulate(scenario, threads=threads, progress=bar)
+    except KeyboardInterrupt:
+        raise InterruptedRunError("retrowalk: interrupted; nothing was written") from None
+
+
+def _is_done(output: Path, scenario: Scenario, *, overwrite: bool) -> bool:
+    """Whether `output` already holds this result; refuses before the run what cannot be written after it."""
+    from retrowalk.cli.inputs import recorded_digest
+    from retrowalk.engine.store.netcdf import check_target
+    from retrowalk.errors import InputError
+
+    if output.suffix == ".zarr":
+        raise InputError(f"{output}: run writes one netCDF file; name it {output.with_suffix('.nc').name}")
+    if output.is_file() and not overwrite and recorded_digest(output) == scenario.digest():
+        say(f"{output} already holds this result; --overwrite makes it again")
+        return True
+    check_target(output, overwrite=overwrite)
+    return False
+
+
+@click.command(
+    cls=Verb,
+    example="  retrowalk sweep knee.yaml -o knee.zarr\n"
+    "  retrowalk sweep knee.yaml -o small.zarr --set population.size=200 --axis draws=10,100",
+)
+@simulation_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT.zarr",
+    help="Where the cases are kept; an unfinished sweep is continued.",
+)
+@click.option("--axis", "axes", multiple=True, metavar="PATH=V,V", help="Add a sweep axis.")
+@click.option("--dry-run", is_flag=True, help="Say what would be simulated and how large it gets.")
+@click.pass_context
+def sweep(
+    context: click.Context,
+    file: str,
+    settings: tuple[str, ...],
+    seed: int | None,
+    threads: int | None,
+    overwrite: bool,
+    output: Path | None,
+    axes: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Simulate every case of the sweep in FILE into the store OUT.zarr.
+
+    An unfinished store of the same sweep is continued, a finished one is left as it is. FILE may be the
+    store of an earlier sweep, which is then repeated; `-` reads from standard input.
+    """
+    from retrowalk.cli.inputs import read_scenario
+    from retrowalk.errors import InputError
+
+    scenario = read_scenario(file, settings=_settings(settings, seed), axes=axes)
+    if not scenario.sweep:
+        raise InputError(f"{file}: has no sweep axes; add one with --axis PATH=V,V, or use `retrowalk run`")
+    if dry_run:
+        emit(_plan(scenario))
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output': where the cases are kept.", context)
+    before = _finished(output)
+    _sweep(scenario, output, overwrite=overwrite, threads=threads, source=file)
+    if before and not overwrite:
+        say(f"{output} already holds this sweep, finished; --overwrite makes it again")
+    else:
+        say(f"wrote {output}; next: retrowalk summary {shlex.quote(str(output))}")
+
+
+def _sweep(scenario: Scenario, output: Path, *, overwrite: bool, threads: int | None, source: str) -> None:
+    from retrowalk.cli.guard import InterruptedRunError
+    from retrowalk.engine import sweep as run_cases
+
+    try:
+        with Bar("simulating cases") as bar:
+            run_cases(scenario, store=output, overwrite=overwrite, threads=threads, progress=bar).close()
+    except KeyboardInterrupt:
+        again = "the same command with the same input" if source == "-" else _same_command()
+        raise InterruptedRunError(
+            f"retrowalk: interrupted; finished cases are kept. Go on with: {again}"
+        ) from None
+
+
+def _same_command() -> str:
+    words = [word for word in sys.argv[1:] if word != "--overwrite"]
+    return shlex.join(["retrowalk", *words])
+
+
+def _finished(output: Path) -> bool:
+    from retrowalk.engine.store import status
+    from retrowalk.errors import InputError
+
+    if not output.is_dir():
+        return False
+    try:
+        return status(output).state == "finished"
+    except InputError:
+        return False
+
+
+def _plan(scenario: Scenario) -> str:
+    from retrowalk.cli.sizes import readable, result_bytes
+    from retrowalk.scenario import axis_labels, number_of_cases
+
+    cases = number_of_cases(scenario)
+    lines = [
+        f"{cases} cases x {len(scenario.arms)} arms x {scenario.population.size} members x "
+        f"{scenario.draws} draws x {scenario.replicates} replicates",
+        *(f"  {label.path}: {label.long_name}" for label in axis_labels(scenario)),
+        f"outcomes: {', '.join(scenario.outcomes)}",
+        f"about {readable(result_bytes(scenario))} before compression",
+    ]
+    return "\n".join(lines)
