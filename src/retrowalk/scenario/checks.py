@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from retrowalk import catalogue
+from retrowalk.errors import InputError
 from retrowalk.scenario.axes import MAX_CASES
 from retrowalk.scenario.document import Path
 from retrowalk.scenario.names import suggestion
@@ -25,6 +28,8 @@ def problems_of(scenario: Scenario) -> list[tuple[Path, str]]:
     """All contradictions of a scenario whose parts are each valid."""
     return [
         *_outcomes(scenario),
+        *_baselines(scenario),
+        *_limits(scenario),
         *_reference(scenario),
         *_gains(scenario),
         *_sweep(scenario),
@@ -41,6 +46,46 @@ def _outcomes(scenario: Scenario) -> Found:
         for outcome in getattr(scenario.population, block):
             if outcome not in outcomes:
                 yield ("population", block, outcome), f"{outcome} is not among the scenario's outcomes"
+
+
+def _baselines(scenario: Scenario) -> Found:
+    population = scenario.population
+    for number, outcome in enumerate(scenario.outcomes):
+        if outcome in population.baseline:
+            continue
+        try:
+            catalogue.baseline(population.preset, outcome)
+        except InputError as error:
+            yield ("outcomes", number), str(error)
+    for outcome, own in population.baseline.items():
+        row = catalogue.outcomes()[outcome]
+        low, high = _bounds(outcome)
+        path: Path = ("population", "baseline", outcome)
+        if not low < own.mean < high:
+            yield (*path, "mean"), f"must lie between {low:g} and {high:g} {row.unit}, not {own.mean:g}"
+        elif math.isfinite(high) and own.sd**2 >= (own.mean - low) * (high - own.mean):
+            yield (
+                (*path, "sd"),
+                f"no values between {low:g} and {high:g} with this mean can spread by {own.sd:g}",
+            )
+
+
+def _limits(scenario: Scenario) -> Found:
+    for outcome, limits in scenario.population.include.items():
+        low, high = _bounds(outcome)
+        path: Path = ("population", "include", outcome)
+        if limits.min is not None and limits.min >= high:
+            yield (*path, "min"), f"nobody can be included: {outcome} stays below {high:g}"
+        if limits.max is not None and limits.max <= low:
+            yield (*path, "max"), f"nobody can be included: {outcome} stays above {low:g}"
+
+
+def _bounds(outcome: str) -> tuple[float, float]:
+    row = catalogue.outcomes()[outcome]
+    return (
+        -math.inf if row.lower is None else row.lower,
+        math.inf if row.upper is None else row.upper,
+    )
 
 
 def _reference(scenario: Scenario) -> Found:

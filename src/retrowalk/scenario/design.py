@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from retrowalk.scenario.document import Path
-from retrowalk.scenario.fields import Block, Measured, ModalityName, OutcomeName, Whole, refuse_several
+from retrowalk.scenario.fields import (
+    Block,
+    Measured,
+    ModalityName,
+    OutcomeName,
+    Whole,
+    one_of,
+    refuse_several,
+)
 from retrowalk.scenario.programme import LOCOMOTION, MAX_DAYS
 
 Family = Literal["one_component", "banister", "fitness_delay", "variable_dose", "nonlinear"]
@@ -18,6 +26,8 @@ Positive = Annotated[float, Field(strict=True, gt=0, le=1e6)]
 
 class Assess(Block):
     """When members are assessed: before the sessions of these days; day 0 is always among them."""
+
+    model_config = one_of("weeks", "days")
 
     weeks: (
         Annotated[tuple[Annotated[int, Whole(ge=0, le=522)], ...], Field(min_length=1, max_length=400)] | None
@@ -77,8 +87,17 @@ class Gain(Block):
         return f"{self.modality}_{self.direction}" if self.direction else self.modality
 
 
+def _hill_schema(schema: dict[str, Any]) -> None:
+    written_out = dict(schema)
+    three = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
+    schema.clear()
+    schema["anyOf"] = [written_out, three]
+
+
 class Hill(Block):
     """Saturation of a day's load: w' = maximum w^exponent / (half_load^exponent + w^exponent)."""
+
+    model_config = ConfigDict(json_schema_extra=_hill_schema)
 
     maximum: Positive
     """Largest impulse of a day, in reference sessions."""

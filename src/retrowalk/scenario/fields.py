@@ -22,10 +22,14 @@ class Block(BaseModel):
         frozen=True,
         extra="forbid",
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         serialize_by_alias=True,
         defer_build=True,
     )
+
+
+def one_of(*names: str) -> ConfigDict:
+    """Tell the JSON Schema that exactly one of these keys is given."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in names]})
 
 
 def refuse(sentence: str) -> PydanticCustomError:

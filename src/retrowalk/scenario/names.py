@@ -1,67 +1,37 @@
-"""The names a scenario may use, and suggestions for the ones it may not."""
+"""The names a scenario may use, out of the catalogue, and suggestions for the ones it may not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 
-OUTCOMES = (
-    "knee_pain",
-    "disability",
-    "quadriceps_strength",
-    "balance",
-    "stride_length",
-    "walking_speed",
-    "backward_walking_speed",
-    "timed_up_and_go",
-    "vo2max",
-    "oxygen_cost_forward",
-    "oxygen_cost_backward",
-    "body_fat",
-    "cognition",
-)
-POPULATIONS = (
-    "knee_oa",
-    "young_women",
-    "young_men",
-    "school_boys",
-    "chronic_stroke",
-    "cerebral_palsy",
-    "older_adults",
-    "recreational_runners",
-)
-MODALITIES = (
-    "walk",
-    "run",
-    "physiotherapy",
-    "balance_training",
-    "tempo",
-    "critical_speed",
-    "intervals",
-    "hills",
-    "long",
-    "recovery",
-    "cycling",
-    "rowing",
-    "weights",
-    "elliptical",
-    "swimming",
-)
+from retrowalk.catalogue import modalities, outcomes, populations
 
 
+@cache
 def outcome_names() -> tuple[str, ...]:
     """Outcomes in the catalogue's order."""
-    return OUTCOMES
+    return tuple(outcomes())
 
 
+@cache
 def population_names() -> tuple[str, ...]:
     """Population presets in the catalogue's order."""
-    return POPULATIONS
+    return tuple(populations())
 
 
+@cache
 def modality_names() -> tuple[str, ...]:
     """Modalities as scenarios write them, in the catalogue's order."""
-    return MODALITIES
+    return tuple(dict.fromkeys(row.modality for row in modalities().values()))
+
+
+@cache
+def reference_speed(modality: str) -> float:
+    """Reference speed of walking or running [m/s]; 0.0 where the modality has none."""
+    speeds = (row.reference_speed for row in modalities().values() if row.modality == modality)
+    return next(speeds, None) or 0.0
 
 
 def suggestion(word: object, known: Iterable[str]) -> str:
@@ -71,8 +41,3 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(names[:20])}" if names else ""
-
-
-def reference_speed(modality: str) -> float:
-    """Reference speed of walking or running [m/s]; 0.0 where the modality has none."""
-    return {"walk": 1.0, "run": 2.5}.get(modality, 0.0)

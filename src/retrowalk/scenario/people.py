@@ -75,7 +75,7 @@ class Population(Block):
     """Members in each arm; the same people appear in every arm."""
     baseline: dict[OutcomeName, UserBaseline] = Field(default={})
     """The user's own baselines by outcome."""
-    age: Age = Age()
+    age: Age = Age.model_construct()
     """Ages; left out: the population's own."""
     include: dict[OutcomeName, Limits] = Field(default={})
     """Inclusion limits by outcome."""

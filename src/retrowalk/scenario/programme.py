@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from retrowalk.model.session import Match
 from retrowalk.scenario.document import Path
-from retrowalk.scenario.fields import Block, Measured, ModalityName, Whole, refuse, refuse_several
+from retrowalk.scenario.fields import Block, Measured, ModalityName, Whole, one_of, refuse, refuse_several
 from retrowalk.scenario.names import reference_speed
 from retrowalk.scenario.people import Doing
 from retrowalk.scenario.progression import PROGRESSED_FIELDS, ProgressedField, Progression, Step
@@ -33,6 +33,8 @@ _BOUNDS: dict[ProgressedField, tuple[float, float, str]] = {
 class PlannedSession(Block):
     """A session that comes back every week of its phase."""
 
+    model_config = one_of("per_week", "days")
+
     modality: ModalityName
     """What is done; only walk and run have a speed, a grade and a direction."""
     minutes: Annotated[float, Measured("minutes", ge=0, le=600)]
@@ -51,7 +53,7 @@ class PlannedSession(Block):
     """Weekdays instead of `per_week`; every week begins on a Monday, day 0."""
     times_per_day: Annotated[int, Whole(ge=1, le=4)] = 1
     """How often the session is done on each of its days."""
-    progression: Progression = Progression()
+    progression: Progression = Progression.model_construct()
     """Changes from week to week; goes before the phase's own rules."""
 
     @model_validator(mode="after")
@@ -100,7 +102,7 @@ class Phase(Block):
     """Length of the phase in whole weeks."""
     sessions: Annotated[tuple[PlannedSession, ...], Field(max_length=32)] = ()
     """Sessions of each week; those that fall on one day form one visit."""
-    progression: Progression = Progression()
+    progression: Progression = Progression.model_construct()
     """Changes from week to week for all sessions of the phase that have no rule of their own."""
 
     @model_validator(mode="after")
@@ -152,7 +154,7 @@ class Arm(Block):
 
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=100)]
     """Phases one after the other, from day 0."""
-    adherence: Doing = Doing()
+    adherence: Doing = Doing.model_construct()
     """What differs in this arm from the scenario's adherence."""
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_va
 from pydantic_core import CoreSchema, core_schema
 
 from retrowalk.errors import InputError
-from retrowalk.scenario.fields import Block, Whole, refuse
+from retrowalk.scenario.fields import Block, Whole, one_of, refuse
 from retrowalk.units import KindName, parse_quantity
 
 ProgressedField = Literal["minutes", "speed", "grade", "backward_share"]
@@ -36,6 +36,8 @@ class Step(Block):
     In n steps a value v becomes v (1 + percent/100)^n, or v (1 + n percent/100) with `of: start`, or
     v + n add; it never goes beyond `limit`.
     """
+
+    model_config = one_of("percent", "add")
 
     percent: Annotated[float, Field(strict=True, gt=-100, le=1000)] | None = None
     """Change of each step in per cent of the week before (or of the start)."""

@@ -38,7 +38,7 @@ class Scenario(Block):
     """Programmes by name; their order is the order of the results."""
     reference: str | None = None
     """Arm that the others are compared with; left out: the first."""
-    adherence: Adherence = Adherence()
+    adherence: Adherence = Adherence.model_construct()
     """How much of the programme is done, in every arm that does not say otherwise."""
     draws: Annotated[int, Whole(ge=1, le=1000)] = 100
     """Draws of the parameters: what we do not know."""
@@ -48,14 +48,14 @@ class Scenario(Block):
     """Parameters fitted to the evidence, or what the priors alone say."""
     gains: Annotated[tuple[Gain, ...], Field(max_length=300)] = ()
     """The user's own gains, in place of the fitted ones."""
-    model: Model = Model()
+    model: Model = Model.model_construct()
     """Model family and conventions."""
     load: Literal["met_minutes", "minutes", "vo2_reserve"] = "met_minutes"
     """How a session's load is measured."""
     record: Literal["summaries", "members", "trajectories"] = "summaries"
     """What is kept: statistics over members, every member at the assessments, or every member every day up to
     the last assessment."""
-    sweep: Sweep = Sweep()
+    sweep: Sweep = Sweep.model_construct()
     """Axes by path into this document."""
 
     @model_validator(mode="after")
