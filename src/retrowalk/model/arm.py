@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrowalk.errors import InputError
-from retrowalk.model.dose import Hill, impulse
+from retrowalk.model.dose import Hill
+from retrowalk.model.dose import impulse as dose_impulse
 from retrowalk.model.family import IMPULSES, choice_problem
 from retrowalk.model.gains import unit_sum
 
@@ -29,7 +30,7 @@ def arm_response(
     sd_link: float,
     attended: ArrayLike,
     assess_days: ArrayLike,
-    impulse_convention: str = "next_day",
+    impulse: str = "next_day",
     hill: Hill | None = None,
 ) -> FloatArray:
     """Link-scale response of one member and one outcome at the assessments of an arm.
@@ -63,30 +64,30 @@ def arm_response(
         SD of the outcome in the population, on the link scale.
     attended : array-like of bool, shape (visit,)
     assess_days : array-like, shape (assessment,)
-    impulse_convention : {"next_day", "same_day"}
+    impulse : {"next_day", "same_day"}
 
     Returns
     -------
     ndarray, shape (assessment,)
         Change on the link scale.
     """
-    if problem := choice_problem("impulse", impulse_convention, IMPULSES):
+    if problem := choice_problem("impulse", impulse, IMPULSES):
         raise InputError(problem)
-    doses = impulse(loads, groups, gamma=None if hill else gamma, hill=hill)
+    doses = dose_impulse(loads, groups, gamma=None if hill else gamma, hill=hill)
     net = np.asarray(gains, dtype=np.float64)
     visited = np.asarray(attended, dtype=bool)
     driven = [
         float(visited[v]) * (float(net @ doses[v]) + sigma_z * float(doses[v].sum()))
         for v in range(len(doses))
     ]
-    unit = 1.0 if hill is None else float(impulse([[1.0]], ["reference"], hill=hill)[0, 0])
+    unit = 1.0 if hill is None else float(dose_impulse([[1.0]], ["reference"], hill=hill)[0, 0])
     fitness_sum, fatigue_sum = unit * float(unit_sum(tau1)), unit * float(unit_sum(tau2))
 
     def decayed(day: float, tau: float) -> float:
         total = 0.0
         for visit_day, amount in zip(np.asarray(days, dtype=np.float64).tolist(), driven, strict=True):
             age = day - visit_day
-            if age > 0 or (age == 0 and impulse_convention == "same_day"):
+            if age > 0 or (age == 0 and impulse == "same_day"):
                 total += amount * math.exp(-age / tau)
         return total
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from retrowalk.catalogue import modalities
@@ -82,7 +82,7 @@ def split(session: Session) -> dict[str, Bout]:
     return bouts
 
 
-@cache
+@lru_cache(maxsize=4096)
 def matched_speed(forward: str, backward: str, speed: float, grade: float) -> float:
     """Backward speed u [m/s] at which MET_b(u) = MET_f(speed), by bisection to the last bit.
 
@@ -169,7 +169,9 @@ def _reference_speed(component: str) -> float:
 
 @cache
 def _components(modality: str) -> dict[str, str]:
-    found = {row.direction: row.name for row in modalities().values() if row.modality == modality}
+    found: dict[str, str] = {
+        row.direction: row.name for row in modalities().values() if row.modality == modality
+    }
     if not found:
         known = ", ".join(dict.fromkeys(row.modality for row in modalities().values()))
         raise InputError(f"unknown modality '{modality}': known are {known}")
