@@ -1,0 +1,42 @@
+"""The store of a sweep: blocks of cases written durably to Zarr, resumed, checked, read and exported.
+
+Files of a store while it is written, `o` being a variable and 3 a block::
+
+    sweep.zarr/retrowalk.pending.json       becomes zarr.json as the very last step
+    sweep.zarr/o/retrowalk.pending.json     becomes zarr.json when all blocks are there
+    sweep.zarr/o/c.3.0.0                    one file per variable and block
+    sweep.zarr/_retrowalk/store.json        digests, blocks, variables, stamps of the fixed files
+    sweep.zarr/_retrowalk/manifest.jsonl    one line per finished block with the stamps of its files
+    sweep.zarr/_retrowalk/lock              held by the one writer
+"""
+
+from __future__ import annotations
+
+from retrowalk.engine.store.blocks import BlockWriter
+from retrowalk.engine.store.check import Damage, StoreStatus, damaged_blocks, status, verify
+from retrowalk.engine.store.export import export
+from retrowalk.engine.store.layout import Layout, suggest_block
+from retrowalk.engine.store.manifest import BlockRecord
+from retrowalk.engine.store.netcdf import write_netcdf
+from retrowalk.engine.store.opening import create
+from retrowalk.engine.store.results import open_results
+from retrowalk.engine.store.template import widen
+from retrowalk.engine.store.writer import Writer
+
+__all__ = [
+    "BlockRecord",
+    "BlockWriter",
+    "Damage",
+    "Layout",
+    "StoreStatus",
+    "Writer",
+    "create",
+    "damaged_blocks",
+    "export",
+    "open_results",
+    "status",
+    "suggest_block",
+    "verify",
+    "widen",
+    "write_netcdf",
+]

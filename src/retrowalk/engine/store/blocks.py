@@ -1,0 +1,106 @@
+"""Write blocks of cases into a store that exists: whole files, durable, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrowalk.engine.store.files import saying
+from retrowalk.engine.store.layout import Layout
+from retrowalk.engine.store.manifest import BlockRecord
+from retrowalk.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    import zarr
+
+    from retrowalk.engine.store.durable import DurableStore
+
+
+class BlockWriter:
+    """Writes blocks into a store that exists. Knows no lock and can be sent to another process.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    layout : Layout
+        Its description.
+    """
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.path = path
+        self.layout = layout
+        self._opened: tuple[DurableStore, dict[str, zarr.Array[Any]]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open arrays behind."""
+        return {**self.__dict__, "_opened": None}
+
+    def write(self, block: int, dataset: xr.Dataset) -> BlockRecord:
+        """Write all variables of one block, durably, whole files only.
+
+        Parameters
+        ----------
+        block : int
+            Number of the block; its cases are ``layout.cases_of(block)``.
+        dataset : xr.Dataset
+            Exactly those cases, with the dimensions of the template.
+
+        Returns
+        -------
+        BlockRecord
+            Hand it to `Writer.record`: before that the block does not count as finished.
+
+        Raises
+        ------
+        InputError
+            When a variable is missing or has another shape.
+        RunError
+            When the disk is full, read-only or failing.
+        """
+        cases = self.layout.cases_of(block)
+        values = {
+            variable.name: self._values(dataset, variable.name, block) for variable in self.layout.streamed
+        }
+        stamps = {}
+        store, arrays = self._open()
+        with saying(self.path):
+            for file, name in self.layout.files_of(block).items():
+                # Zarr would merge into what an interrupted write left there.
+                (self.path / file).unlink(missing_ok=True)
+                arrays[name][cases] = values.pop(name)
+                stamps[file] = store.taken(file)
+        return BlockRecord(block, stamps)
+
+    def _values(self, dataset: xr.Dataset, name: str, block: int) -> np.ndarray[Any, np.dtype[Any]]:
+        variable = next(variable for variable in self.layout.streamed if variable.name == name)
+        if name not in dataset.data_vars:
+            raise InputError(f"block {block}: the variable {name} is missing")
+        shape = (self.layout.size_of(block), *variable.shape[1:])
+        found = dataset[name]
+        if found.dims != variable.dims or found.shape != shape:
+            raise InputError(
+                f"block {block}: {name} has dims {found.dims} and shape {found.shape}, "
+                f"the store expects {variable.dims} and {shape}"
+            )
+        return np.asarray(found.values, dtype=variable.dtype)
+
+    def _open(self) -> tuple[DurableStore, dict[str, zarr.Array[Any]]]:
+        if self._opened is None:
+            import zarr
+
+            from retrowalk.engine.store.durable import DurableStore
+
+            store = DurableStore(self.path)
+            # Pieces full of fill values are written too: a piece that is not there is damage.
+            arrays = {
+                variable.name: zarr.open_array(
+                    store, path=variable.name, mode="r+", zarr_format=3
+                ).with_config({"write_empty_chunks": True})
+                for variable in self.layout.streamed
+            }
+            self._opened = store, arrays
+        return self._opened

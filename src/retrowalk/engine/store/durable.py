@@ -1,0 +1,101 @@
+"""Zarr's local store with durable writes, hidden descriptions and missing pieces reported."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarr.storage import LocalStore
+
+from retrowalk.engine.store.files import Stamp, put
+from retrowalk.engine.store.layout import waiting
+from retrowalk.engine.store.names import OWN, PENDING, ZARR
+from retrowalk.errors import RunError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+
+class DurableStore(LocalStore):
+    """A store whose descriptions (``zarr.json``) may still wait under another name.
+
+    Zarr's own store never flushes to the disk; this one flushes each file and its folder before a write
+    counts as done, and keeps the stamp of what it wrote. Read-only, it refuses to take a missing piece
+    for one full of fill values, as Zarr would.
+    """
+
+    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
+        self._stamps: dict[str, Stamp] = {}
+        self._stamps_lock = threading.Lock()
+
+    def taken(self, key: str) -> Stamp:
+        """Stamp of a file written through this store, forgotten once asked for."""
+        with self._stamps_lock:
+            return self._stamps.pop(key)
+
+    def stamps(self) -> dict[str, Stamp]:
+        """Stamps of all files written and not yet taken."""
+        with self._stamps_lock:
+            return dict(self._stamps)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Write one file durably. New descriptions are written under their waiting name."""
+        self._check_writable()
+        data = value.as_buffer_like()
+        path = self.root / waiting(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, data)
+        with self._stamps_lock:
+            self._stamps[key] = Stamp.of_bytes(data)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write one file durably."""
+        await asyncio.to_thread(self.set_sync, key, value)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write one file durably unless it is there."""
+        if not await self.exists(key):
+            await self.set(key, value)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read one file; on a read-only store a missing piece of an array raises `RunError`."""
+        return self._found(key, await super().get(self._where(key), prototype, byte_range))
+
+    def get_sync(
+        self, key: str, *, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read one file, as `get`."""
+        return self._found(
+            key, super().get_sync(self._where(key), prototype=prototype, byte_range=byte_range)
+        )
+
+    async def exists(self, key: str) -> bool:
+        """Whether the file is there, under either name."""
+        return await super().exists(self._where(key))
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Names in a folder as Zarr expects them, sorted, without retrowalk's own."""
+        for name in sorted([name async for name in super().list_dir(prefix)]):
+            if name == PENDING:
+                yield ZARR
+            elif name != OWN and (prefix or (self.root / name).is_dir()):
+                yield name
+
+    def _where(self, key: str) -> str:
+        hidden = waiting(key)
+        return hidden if hidden != key and (self.root / hidden).is_file() else key
+
+    def _found(self, key: str, value: Buffer | None) -> Buffer | None:
+        if value is None and self.read_only and key.rpartition("/")[2].startswith("c."):
+            raise RunError(
+                f"{self.root}: the piece {key} is missing; "
+                f"`retrowalk status {self.root} --verify` lists all damage"
+            )
+        return value

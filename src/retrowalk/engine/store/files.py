@@ -1,0 +1,115 @@
+"""Durable files: written aside, flushed to the disk, renamed, and the folder flushed too."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrowalk.engine.store.names import PARTIAL
+from retrowalk.errors import RunError
+
+BytesLike = bytes | bytearray | memoryview
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Size in bytes and SHA-256 of one file."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of_bytes(cls, data: BytesLike) -> Stamp:
+        """Stamp of anything with the buffer protocol."""
+        view = memoryview(data).cast("B")
+        return cls(view.nbytes, hashlib.sha256(view).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path) -> Stamp:
+        """Stamp of a file, read piecewise."""
+        with path.open("rb") as file:
+            return cls(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def put(path: Path, data: BytesLike) -> None:
+    """Write `data` to `path` so that after a crash the file is either whole or not there.
+
+    The file is written under a name ending in ``.partial``, flushed to the disk, renamed, and then the
+    folder is flushed, because a rename is durable only once its folder is.
+    """
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames and new names in a folder durable, where the system can (Windows cannot)."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename inside one file system, durably."""
+    old.replace(new)
+    sync_folder(new.parent)
+    if old.parent != new.parent:
+        sync_folder(old.parent)
+
+
+@contextmanager
+def saying(path: Path | str, doing: str = "written") -> Iterator[None]:
+    """Turn what the operating system says about a failing disk into one sentence.
+
+    Raises
+    ------
+    RunError
+        For a full, read-only or failing disk and for missing permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(_sentence(error, path, doing)) from error
+
+
+def error_number(error: OSError) -> int | None:
+    """The number of the error; HDF5 hides it in its message."""
+    if error.errno is not None:
+        return error.errno
+    hidden = re.search(r"errno = (\d+)", str(error))
+    return int(hidden.group(1)) if hidden else None
+
+
+def _sentence(error: OSError, path: Path | str, doing: str) -> str:
+    number = error_number(error)
+    if number in _FULL:
+        return (
+            f"{path}: the disk or quota is full; free some space and give the same command again "
+            "(what is finished is kept)"
+        )
+    if number in _FORBIDDEN:
+        return f"{path}: cannot be {doing} (read-only disk or no permission); choose another place"
+    reason = os.strerror(number) if number is not None else str(error).splitlines()[0]
+    return f"{path}: could not be {doing}: {reason}"

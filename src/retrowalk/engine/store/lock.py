@@ -1,0 +1,220 @@
+"""One writer per store: a kernel lock where there is one, else a file with its owner's name in it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+import time
+import uuid
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from retrowalk.errors import InputError
+
+#: A lock file without an owner is taken for a writer that is just starting, for this long.
+_STARTING_SECONDS = 10.0
+#: Far past the owner's name: Windows locks ranges of bytes, and a locked range cannot be read.
+_WINDOWS_OFFSET = 2**30
+
+
+class Lock:
+    """Held from `acquire` until `release` or the end of the process.
+
+    A kernel lock dies with its process, so a stale one cannot exist. Without kernel locks a file created
+    exclusively names its owner by host, boot, process and start time, and is taken over when that process
+    is gone.
+    """
+
+    def __init__(self, path: Path, handle: int | None) -> None:
+        self._path = path
+        self._handle = handle
+
+    @classmethod
+    def acquire(cls, path: Path, *, store: Path) -> Lock:
+        """Take the lock at `path`.
+
+        Raises
+        ------
+        InputError
+            When a living process holds it; the sentence names `store` and the process.
+        """
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        taken = _kernel_lock(handle)
+        if taken is None:
+            os.close(handle)
+            _claim(path.with_name(path.name + ".owner"), store)
+            return cls(path.with_name(path.name + ".owner"), None)
+        if not taken or not _same_file(handle, path):
+            owner = _parse(os.pread(handle, 4096, 0) if hasattr(os, "pread") else b"")
+            os.close(handle)
+            raise InputError(_held(store, owner))
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, _myself())
+        return cls(path, handle)
+
+    def moved(self, path: Path) -> None:
+        """Say where the lock file lies after its folder was renamed."""
+        self._path = path / self._path.name
+
+    def release(self) -> None:
+        """Let others in; harmless when repeated."""
+        if self._handle is not None:
+            os.ftruncate(self._handle, 0)
+            os.close(self._handle)
+            self._handle = None
+        elif self._path.name.endswith(".owner") and _parse(_read(self._path)) == _parse(_myself()):
+            self._path.unlink(missing_ok=True)
+
+
+def holder(path: Path) -> str | None:
+    """Describe the living process that holds the lock at `path`; None when it is free."""
+    owner_file = path.with_name(path.name + ".owner")
+    if owner_file.exists():
+        owner = _parse(_read(owner_file))
+        return _name(owner) if _alive(owner) else None
+    try:
+        handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return None
+    try:
+        return None if _kernel_lock(handle) in (True, None) else _name(_parse(_read(path)))
+    finally:
+        os.close(handle)
+
+
+def _kernel_lock(handle: int) -> bool | None:
+    """Try to lock; None where the platform or the file system has no such locks."""
+    unix, windows = _module("fcntl"), _module("msvcrt")
+    try:
+        if unix is not None:
+            unix.flock(handle, unix.LOCK_EX | unix.LOCK_NB)
+        elif windows is not None:
+            os.lseek(handle, _WINDOWS_OFFSET, os.SEEK_SET)
+            windows.locking(handle, windows.LK_NBLCK, 1)
+        else:
+            return None
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _module(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def _claim(path: Path, store: Path) -> None:
+    for _ in range(5):
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            _evict(path, store)
+            continue
+        os.write(handle, _myself())
+        os.close(handle)
+        return
+    raise InputError(_held(store, {}))
+
+
+def _evict(path: Path, store: Path) -> None:
+    """Remove the lock of a dead process, or refuse. Of several rivals only one wins the rename."""
+    text = _read(path)
+    owner = _parse(text)
+    if _alive(owner) if owner else _starting(path):
+        raise InputError(_held(store, owner, path))
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    if _read(aside) != text:
+        # Between reading and renaming a rival took over; what was moved is its lock, so give it back.
+        aside.replace(path)
+        raise InputError(_held(store, {}, path))
+    aside.unlink()
+
+
+def _alive(owner: dict[str, Any]) -> bool:
+    """Whether the process may still run; another host's cannot be asked, so it counts as living."""
+    if not owner:
+        return False
+    if owner.get("host") != socket.gethostname():
+        return True
+    boot, pid = _boot(), owner.get("pid")
+    if boot and owner.get("boot") and boot != owner["boot"]:
+        return False
+    if not isinstance(pid, int) or os.name != "posix":
+        return isinstance(pid, int)
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    started = _started(pid)
+    return not (started and owner.get("started") and started != owner["started"])
+
+
+def _starting(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < _STARTING_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def _myself() -> bytes:
+    pid = os.getpid()
+    owner = {"host": socket.gethostname(), "pid": pid, "boot": _boot(), "started": _started(pid)}
+    return json.dumps(owner).encode()
+
+
+def _boot() -> str:
+    return _read(Path("/proc/sys/kernel/random/boot_id")).decode().strip()
+
+
+def _started(pid: int) -> str:
+    """Start time of a process in ticks since boot (field 22 of /proc/PID/stat), empty where unknown."""
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
+    return fields[19].decode() if len(fields) > 19 else ""
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        owner = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _name(owner: dict[str, Any]) -> str:
+    if not owner:
+        return "another process"
+    return f"process {owner.get('pid')} on {owner.get('host')}"
+
+
+def _held(store: Path, owner: dict[str, Any], file: Path | None = None) -> str:
+    hint = f" (if that process is gone, delete {file})" if file else ""
+    return f"{store}: {_name(owner)} is writing this store; wait for it or choose another output{hint}"

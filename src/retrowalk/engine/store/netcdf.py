@@ -1,0 +1,157 @@
+"""One-file exchange: netCDF through HDF5, written aside and renamed, read with suspicion."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import uuid
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from retrowalk.engine.store import names
+from retrowalk.engine.store.files import error_number, saying, sync_folder
+from retrowalk.engine.store.template import plain_attributes, plain_text
+from retrowalk.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: h5py ships no types.
+H5: TypeAlias = Any
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: Compressing a smaller variable gains nothing.
+_WORTH_COMPRESSING = 2**14
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a dataset as one netCDF file that is either whole or not there.
+
+    Parameters
+    ----------
+    dataset : xr.Dataset
+        Results; attributes that netCDF cannot hold are written as JSON text.
+    path : path
+        File to write; its folder must exist.
+    overwrite : bool
+        Replace a file that is there (never a folder or a link).
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        When something is there and may not be replaced.
+    RunError
+        When the disk is full, read-only or failing; nothing is left behind then.
+    """
+    target = Path(path).absolute()
+    check_target(target, overwrite=overwrite)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{names.PARTIAL}")
+    try:
+        with saying(target):
+            _write(dataset, partial)
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            check_target(target, overwrite=overwrite)
+            partial.replace(target)
+            sync_folder(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file that may not be written.
+
+    Raises
+    ------
+    InputError
+        When its folder does not exist, or something is there that `overwrite` does not allow to replace.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise InputError(f"{path}: is not a regular file and is left alone; choose another output")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: exists; choose another output or use --overwrite")
+
+
+def check_netcdf(path: Path) -> None:
+    """Look through an HDF5 file before it is decoded: links, types, sizes and whose it is.
+
+    Raises
+    ------
+    InputError
+        When the file is not one of retrowalk's or not safe to read.
+    """
+    with path.open("rb") as start:
+        if start.read(len(_SIGNATURE)) != _SIGNATURE:
+            raise InputError(f"{path}: is not a netCDF file that retrowalk wrote (no HDF5 signature)")
+    try:
+        file: H5 = _h5py().File(path, "r")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: is damaged and cannot be opened ({str(error)[:120]})") from None
+    with file:
+        if len(file) > names.MAX_ARRAYS:
+            raise InputError(f"{path}: more than {names.MAX_ARRAYS} variables are not results of retrowalk")
+        for name in file:
+            _check_link(path, file, name)
+        mark = file.attrs.get(names.FORMAT_ATTRIBUTE)
+        if mark != names.FORMAT:
+            raise InputError(
+                f"{path}: holds no results of retrowalk (attribute {names.FORMAT_ATTRIBUTE} is absent)"
+            )
+        for name in file:
+            _check_member(path, name, file[name])
+
+
+def _write(dataset: xr.Dataset, path: Path) -> None:
+    plain = dataset.drop_encoding().copy()
+    plain.attrs = {names.FORMAT_ATTRIBUTE: names.FORMAT, **plain_attributes(plain.attrs)}
+    for name in plain.variables:
+        plain[name].attrs = plain_attributes(plain[name].attrs)
+    plain = plain_text(plain)
+    encoding: dict[Any, dict[str, Any]] = {name: {"_FillValue": None} for name in plain.coords}
+    for name, variable in plain.data_vars.items():
+        if variable.nbytes >= _WORTH_COMPRESSING and variable.dtype.kind in "biuf":
+            encoding[name] = {"zlib": True, "complevel": 1, "shuffle": True}
+    try:
+        plain.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    except (OSError, RuntimeError) as error:
+        # HDF5 raises either kind, with the system's error number in the message.
+        number = error_number(OSError(str(error))) if not isinstance(error, OSError) else error_number(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number)) from error
+
+
+def _h5py() -> ModuleType:
+    return importlib.import_module("h5py")
+
+
+def _check_link(path: Path, file: H5, name: str) -> None:
+    if not isinstance(file.get(name, getlink=True), _h5py().HardLink):
+        raise InputError(f"{path}: {name[:60]!r} is a link, and links in result files are never followed")
+
+
+def _check_member(path: Path, name: str, member: H5) -> None:
+    h5py = _h5py()
+    if not isinstance(member, h5py.Dataset):
+        raise InputError(f"{path}: {name[:60]!r} is not a variable; results are one flat group")
+    if member.external or member.is_virtual:
+        raise InputError(f"{path}: {name[:60]!r} keeps its numbers in other files, which are never opened")
+    text = h5py.check_string_dtype(member.dtype) is not None
+    if not text and member.dtype.kind not in "biufS":
+        raise InputError(f"{path}: {name[:60]!r} has the type {str(member.dtype)[:60]}, which is not read")
+    size = math.prod(member.shape or ())
+    small = member.ndim == 1 or text
+    if member.ndim > names.MAX_DIMENSIONS or size > (names.MAX_COORDINATE if small else names.MAX_SIZE):
+        raise InputError(
+            f"{path}: {name[:60]!r} has the shape {member.shape}, larger than any of retrowalk's"
+        )

@@ -1,0 +1,106 @@
+"""Open results: a finished store, the finished part of an unfinished one, or one netCDF file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrowalk.engine.store import names
+from retrowalk.engine.store.guard import check_documents, is_finished, is_store, read_layout
+from retrowalk.engine.store.manifest import read
+from retrowalk.engine.store.netcdf import check_netcdf
+from retrowalk.engine.store.template import plain_text
+from retrowalk.errors import InputError, RetrowalkError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from retrowalk.engine.store.layout import Layout
+
+# Results hold days as numbers; decoding dates would only give strangers' units something to do.
+_NO_DATES: Any = {"decode_times": False, "decode_timedelta": False}
+
+
+def open_results(path: str | os.PathLike[str], *, chunks: dict[str, int] | None = None) -> xr.Dataset:
+    """Open results for reading; numbers are read when they are needed.
+
+    Parameters
+    ----------
+    path : path
+        A store of a sweep, finished or not, or a netCDF file.
+    chunks : optional
+        As for `xarray.open_dataset`: ``{}`` gives Dask arrays.
+
+    Returns
+    -------
+    xr.Dataset
+        Of an unfinished store only the finished cases; its attributes `retrowalk_finished_cases` and
+        `retrowalk_missing_cases` count both.
+
+    Raises
+    ------
+    InputError
+        When there is nothing, or something that is not retrowalk's or not safe to read.
+    """
+    root = Path(path)
+    try:
+        if root.is_dir():
+            dataset = _open_store(root, chunks)
+        elif root.is_file():
+            dataset = _open_netcdf(root, chunks)
+        else:
+            what = "is neither a file nor a folder" if os.path.lexists(root) else "does not exist"
+            raise InputError(f"{path}: {what}; give a store or a netCDF file that retrowalk wrote")
+        return plain_text(dataset)
+    except RetrowalkError:
+        raise
+    except (OSError, MemoryError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # Anything a damaged or hostile file makes the libraries raise.
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise InputError(f"{path}: cannot be read as results ({type(error).__name__}: {reason})") from error
+
+
+def _open_store(root: Path, chunks: dict[str, int] | None) -> xr.Dataset:
+    import xarray as xr
+
+    from retrowalk.engine.store.durable import DurableStore
+
+    if not is_store(root):
+        raise InputError(f"{root}: this folder is not a retrowalk store")
+    layout = read_layout(root)
+    check_documents(root, layout)
+    finished = is_finished(root)
+    dataset = xr.open_zarr(
+        DurableStore(root.absolute(), read_only=True),
+        chunks=chunks,
+        consolidated=False,
+        zarr_format=3,
+        **_NO_DATES,
+    )
+    ours = [variable.name for variable in layout.streamed]
+    dataset = dataset[[*ours, *(name for name in dataset.data_vars if name not in ours)]]
+    return dataset if finished else _finished_part(dataset, root, layout)
+
+
+def _open_netcdf(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
+    import xarray as xr
+
+    check_netcdf(path)
+    return xr.open_dataset(path.absolute(), engine="h5netcdf", chunks=chunks, **_NO_DATES)
+
+
+def _finished_part(dataset: xr.Dataset, root: Path, layout: Layout) -> xr.Dataset:
+    blocks = sorted(read(root / names.OWN / names.MANIFEST, layout))
+    cases = [np.arange(layout.cases)[layout.cases_of(block)] for block in blocks]
+    done = np.concatenate(cases) if cases else np.arange(0)
+    part = dataset.isel(case=slice(0, done.size) if _from_start(done) else done)
+    return part.assign_attrs(
+        {names.FINISHED_ATTRIBUTE: int(done.size), names.MISSING_ATTRIBUTE: layout.cases - int(done.size)}
+    )
+
+
+def _from_start(cases: np.ndarray[Any, np.dtype[Any]]) -> bool:
+    return bool(cases.size == 0 or cases[-1] == cases.size - 1)
