@@ -1,0 +1,19 @@
+"""Studies, their arms and their results as tidy tables, and how good the evidence for a cell is."""
+
+from retrowalk.evidence.grades import GRADES, Grade, grade, graded_rows
+from retrowalk.evidence.rows import Arm, Effect, Excluded, Source
+from retrowalk.evidence.store import Evidence, load_evidence, read_evidence
+
+__all__ = [
+    "GRADES",
+    "Arm",
+    "Effect",
+    "Evidence",
+    "Excluded",
+    "Grade",
+    "Source",
+    "grade",
+    "graded_rows",
+    "load_evidence",
+    "read_evidence",
+]

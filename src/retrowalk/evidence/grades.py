@@ -1,0 +1,84 @@
+"""How good the evidence for a cell is, by a rule that reads nothing but the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal, get_args
+
+from retrowalk.catalogue import modalities, outcomes, populations
+from retrowalk.errors import InputError
+from retrowalk.evidence.rows import Effect
+from retrowalk.evidence.store import Evidence, load_evidence, suggest
+
+Grade = Literal["none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched"]
+#: Weakest first.
+GRADES: tuple[Grade, ...] = get_args(Grade)
+
+_COUNTED = ("fit", "verdict", "check", "habituation", "acute")
+_EQUAL = ("dose", "intensity", "distance")
+
+
+def grade(
+    component: str, outcome: str, population: str | None = None, *, evidence: Evidence | None = None
+) -> Grade:
+    """Evidence grade of a training component on an outcome, in one population or in all together.
+
+    Counted are the rows on that outcome whose `arm_a` trained the component, that were read at their
+    place (`verified`) and whose role is fit, verdict, check, habituation or acute; so a duplicate, a
+    sub-scale or one half of a contrast counts no second time. Then, in this order:
+
+    1. no counted row: ``none``;
+    2. acute rows only: ``acute_only``;
+    3. every training row has a design: ``dose_matched``, two arms that differ in what they trained and
+       trained equally long, hard or far; ``add_on``, any other comparison of two arms, where the component
+       came on top of what the others did (nothing, or physiotherapy) or the doses are unread;
+       ``uncontrolled``, a change within one arm;
+    4. rows are gathered by cluster (the same people). A cluster is against the component where all of its
+       rows are `contrary`, else for it; one against counts only if its best design is no weaker than the
+       best design for it. At least as many against as for, a pooled study being one: ``contradicted``;
+    5. else the best design among the rows that are not contrary.
+
+    The grade says what kind of trial exists, not how large the effect is. With a population, only rows of
+    that population (its own or the nearest one) count: evidence elsewhere does not grade the cell.
+
+    Raises
+    ------
+    InputError
+        For an unknown component, outcome or population.
+    """
+    rows = graded_rows(component, outcome, population, evidence=evidence)
+    training = [row for row in rows if row.role != "acute"]
+    if not training:
+        return "acute_only" if rows else "none"
+    supporting = [row for row in training if not row.contrary]
+    if not supporting:
+        return "contradicted"
+    best = max((_design(row) for row in supporting), key=GRADES.index)
+    supported = {row.cluster for row in supporting}
+    strong = {row.cluster for row in training if GRADES.index(_design(row)) >= GRADES.index(best)}
+    return "contradicted" if len(strong - supported) >= len(supported) else best
+
+
+def graded_rows(
+    component: str, outcome: str, population: str | None = None, *, evidence: Evidence | None = None
+) -> tuple[Effect, ...]:
+    """The rows that `grade` counts for a cell, for and against, in table order."""
+    _known("component", component, modalities())
+    _known("outcome", outcome, outcomes())
+    if population is not None:
+        _known("population", population, populations())
+    found = (evidence or load_evidence()).effects_of(
+        outcome=outcome, component=component, population=population
+    )
+    return tuple(row for row in found if row.verified and row.role in _COUNTED)
+
+
+def _design(row: Effect) -> Grade:
+    if not row.arm_b:
+        return "uncontrolled"
+    return "dose_matched" if row.matched in _EQUAL else "add_on"
+
+
+def _known(what: str, name: str, names: Collection[str]) -> None:
+    if name not in names:
+        raise InputError(f"there is no {what} {name!r}{suggest(name, names)}")
