@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import Problem
-from retrowalk.evidence.rows import Arm, Effect, Excluded, Source
+from retrowalk.evidence.effect_row import Effect
+from retrowalk.evidence.rows import Arm, Excluded, Source
 from retrowalk.evidence.units import accepted_units
 from retrowalk.tables import Row
 
@@ -76,9 +77,7 @@ def _unknown(
 ) -> Iterator[Problem]:
     for name in names:
         if name and name not in known:
-            near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            yield table.problem(index, column, f"there is no {name!r}{hint}")
+            yield table.problem(index, column, f"there is no {name!r}{suggest(name, known)}")
 
 
 def _of_sources(table: Table[Source], ids: set[str]) -> Iterator[Problem]:
@@ -125,3 +124,9 @@ def _of_numbers(table: Table[Effect], duplicates: set[str]) -> Iterator[Problem]
             choice = ", ".join(accepted)
             message = f"{row.unit!r} does not convert for {row.outcome}; use one of {choice}"
             yield table.problem(i, "unit", message)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`, did you mean ...?` with the nearest known names, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
@@ -11,9 +9,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from retrowalk.errors import DocumentError, InputError
-from retrowalk.evidence.checks import Table, problems
+from retrowalk.evidence.checks import Table, problems, suggest
 from retrowalk.evidence.cite import as_bibtex, as_text
-from retrowalk.evidence.rows import Arm, Effect, Excluded, Source
+from retrowalk.evidence.effect_row import Effect
+from retrowalk.evidence.rows import Arm, Excluded, Source
 from retrowalk.evidence.units import in_canonical_unit
 from retrowalk.tables import Row, read_table
 
@@ -145,9 +144,3 @@ def _get(rows: dict[str, RowT], key: str, what: str) -> RowT:
         return rows[key]
     except KeyError:
         raise InputError(f"there is no {what} {key!r}{suggest(key, rows)}") from None
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """`, did you mean ...?` with the nearest known names, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from retrowalk.evidence.rows import Effect
+from retrowalk.evidence.effect_row import Effect
 
 #: Accepted units of each outcome and the factor to the first one, which is the canonical one.
 FACTORS: dict[str, dict[str, float]] = {
