@@ -41,7 +41,7 @@ def _central(q: float) -> float:
 
 
 @jit_inlined
-def _log(x: float) -> float:
+def log(x: float) -> float:
     """Natural logarithm of a normal number, to 2 units in the last place below 1/2.
 
     x = 2^e m with m from sqrt(1/2) to sqrt(2); ln m = 2 (s + s^3 / 3 + s^5 / 5 + ...) with
@@ -62,7 +62,7 @@ def _log(x: float) -> float:
 @jit_inlined
 def _near_tail(tail: float) -> float:
     """Quantile, without its sign, for tail probabilities from exp(-25), where r = sqrt(-log tail) is 5."""
-    r = math.sqrt(-_log(tail)) - 1.6
+    r = math.sqrt(-log(tail)) - 1.6
     above = (((((((7.7454501427834140764e-4 * r + 0.0227238449892691845833) * r
               + 0.24178072517745061177) * r + 1.27045825245236838258) * r + 3.64784832476320460504) * r
               + 5.7694972214606914055) * r + 4.6303378461565452959) * r + 1.42343711074968357734)  # fmt: skip
