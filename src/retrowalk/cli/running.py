@@ -81,7 +81,7 @@ def _read_one(file: str, settings: list[str]) -> Scenario:
     """Read the scenario as one case; axes of a scenario file are left for `sweep`."""
     from retrowalk.cli.inputs import is_result, read_scenario
     from retrowalk.errors import InputError
-    from retrowalk.scenario import number_of_cases, scenario_from_data
+    from retrowalk.scenario import number_of_cases
 
     scenario = read_scenario(file, settings=settings)
     if not scenario.sweep:
@@ -95,11 +95,7 @@ def _read_one(file: str, settings: list[str]) -> Scenario:
         f"{file} also has sweep axes ({cases} cases): this is the scenario as written; "
         "`retrowalk sweep` runs them all"
     )
-    from retrowalk.scenario.scenario import canonical
-
-    return scenario_from_data(
-        {name: part for name, part in canonical(scenario).items() if name != "sweep"}, file
-    )
+    return scenario.model_copy(update={"sweep": type(scenario.sweep)()})
 
 
 def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:

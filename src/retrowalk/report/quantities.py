@@ -33,7 +33,7 @@ def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
     Dataset
         Per outcome ``o``: ``o_baseline``, ``o_change`` and ``o_difference`` in the outcome's unit,
         ``o_change_spread`` (bound), ``o_responders`` (kind), ``o_significant`` (shares), ``o_luck`` (bound),
-        ``o_grade``, ``o_baseline_status`` (int8). Differences need two arms, significance and luck replicates.
+        ``o_grade``, ``o_baseline_status`` (int8). Differences need two arms, the last shares replicates.
     """
     import xarray as xr
 

@@ -108,6 +108,6 @@ def _significance(row: Row, digits: int) -> str:
     unknown = "" if lower != lower else f"{UNKNOWN}: {percent(lower)} to {percent(upper)}; "
     luck = span(number(row["luck_lower"]), number(row["luck_upper"]), digits)
     return (
-        f"A trial of this size finds a significant difference (p < .05) in {percent(row['significant'])} of cases "
-        f"({unknown}{LUCK}: {luck})."
+        f"A trial of this size finds a significant difference (p < .05) in {percent(row['significant'])} "
+        f"of cases ({unknown}{LUCK}: {luck})."
     )

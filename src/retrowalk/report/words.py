@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 
+from retrowalk.engine.provenance import SAFETY as SAFETY_NOTE
 from retrowalk.report.layout import OutcomeFacts
-
-SAFETY_NOTE = (
-    "Falls, injuries and flare-ups are not modelled; backward walking needs a rail or supervision at first; "
-    "a simulation is no substitute for a health professional's advice."
-)
 
 UNKNOWN = "what we do not know"
 PEOPLE = "how people differ"

@@ -1,0 +1,168 @@
+"""The evidence group: list, show and cite the studies behind the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from retrowalk.cli.app import Suggesting
+from retrowalk.cli.words import emit, emit_json
+
+if TYPE_CHECKING:
+    from retrowalk.evidence import Arm, Effect, Evidence, Source
+
+
+@click.group(cls=Suggesting)
+def evidence() -> None:
+    """Read the published evidence retrowalk rests on."""
+
+
+@evidence.command("list", example="  retrowalk evidence list --outcome knee_pain --component walk_backward")
+@click.option("--outcome", metavar="O", help="Sources with a result on this outcome, such as knee_pain.")
+@click.option("--component", metavar="C", help="Sources that trained this, such as walk_backward.")
+@click.option("--population", metavar="P", help="Sources on this population, such as knee_oa.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def list_sources(outcome: str | None, component: str | None, population: str | None, as_json: bool) -> None:
+    """List sources with the number of results in the tables."""
+    from retrowalk.evidence import load_evidence
+
+    _check_names(outcome=outcome, component=component, population=population)
+    tables = load_evidence()
+    rows = list(_listed(tables, outcome, component, population))
+    if as_json:
+        emit_json(rows)
+        return
+    for line in _columns(rows, ("id", "year", "design", "population", "people", "results")):
+        emit(line)
+
+
+def _check_names(**asked: str | None) -> None:
+    from difflib import get_close_matches
+
+    from retrowalk.catalogue import modalities, outcomes, populations
+    from retrowalk.errors import InputError
+
+    tables: dict[str, Any] = {"outcome": outcomes, "component": modalities, "population": populations}
+    for what, name in asked.items():
+        known = list(tables[what]())
+        if name is not None and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise InputError(f"--{what}: there is no {what} {name!r}; {hint}")
+
+
+def _listed(
+    tables: Evidence, outcome: str | None, component: str | None, population: str | None
+) -> Iterable[dict[str, Any]]:
+    filtered = bool(outcome or component or population)
+    for source in tables.sources:
+        found = tables.effects_of(source.id, outcome=outcome, component=component, population=population)
+        if found or not filtered:
+            yield {
+                "id": source.id,
+                "year": source.year,
+                "design": source.design,
+                "population": source.population,
+                "people": source.n_total,
+                "results": len(found),
+                "doi": source.doi,
+            }
+
+
+def _columns(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
+    cells = [names, *(tuple("" if row[name] is None else str(row[name]) for name in names) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+@evidence.command("show")
+@click.argument("source_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(source_id: str, as_json: bool) -> None:
+    """Show one source: who took part, what each arm did, and every result with its place."""
+    from retrowalk.evidence import load_evidence
+
+    tables = load_evidence()
+    source = tables.source(source_id)
+    arms, effects = tables.arms_of(source_id), tables.effects_of(source_id)
+    excluded = [row for row in tables.excluded if row.source == source_id]
+    if as_json:
+        emit_json(
+            source.model_dump(mode="json")
+            | {
+                "arms": [row.model_dump(mode="json") for row in arms],
+                "effects": [row.model_dump(mode="json") for row in effects],
+                "excluded": [row.model_dump(mode="json") for row in excluded],
+            }
+        )
+        return
+    emit(tables.cite(source_id))
+    emit(_who(source))
+    for arm in arms:
+        emit(f"  arm {arm.name}: {_arm(arm)}")
+    for effect in effects:
+        emit(f"  {effect.measure}: {_effect(effect)}")
+    for row in excluded:
+        emit(f"  not used: {row.measure or 'the source'} ({row.reason})")
+
+
+def _who(source: Source) -> str:
+    parts = [source.design.replace("_", " "), source.condition or source.population]
+    parts += [f"{source.n_total} people"] if source.n_total else []
+    parts += [f"the same people as {source.duplicate_of}"] if source.duplicate_of else []
+    return "; ".join(part for part in parts if part)
+
+
+def _arm(arm: Arm) -> str:
+    did = " + ".join(arm.components) or "no training"
+    if arm.addon_to:
+        did += f" on top of {arm.addon_to}"
+    dose = [
+        f"{value:g} {words}{' (assumed)' if item in arm.imputed else ''}"
+        for item, value, words in (
+            ("minutes", arm.minutes, "min"),
+            ("sessions_week", arm.sessions_week, "times a week"),
+            ("weeks", arm.weeks, "weeks"),
+            ("speed", arm.speed, "m/s"),
+        )
+        if value is not None
+    ]
+    people = f"{arm.n} people" if arm.n else "number unknown"
+    return ", ".join([did, *dose, people])
+
+
+def _effect(effect: Effect) -> str:
+    parts = []
+    if effect.value is not None:
+        spread = f" (SE {effect.se:.3g})" if effect.se is not None else ""
+        parts.append(f"{effect.value:+.4g} {effect.unit}{spread}".rstrip())
+    elif effect.range_low is not None and effect.range_high is not None:
+        parts.append(f"{effect.range_low:g} to {effect.range_high:g} {effect.unit}".rstrip())
+    parts += [effect.direction] if effect.value is None and effect.direction else []
+    parts += [effect.verdict.replace("_", " ")] if effect.verdict else []
+    between = f"{_name(effect.arm_a)} against {_name(effect.arm_b)}" if effect.arm_b else _name(effect.arm_a)
+    parts += [between] if between else []
+    parts.append(f"used as: {effect.role.replace('_', ' ')}")
+    parts += [effect.where] if effect.where else []
+    return "; ".join(parts)
+
+
+def _name(arm_id: str) -> str:
+    return arm_id.rpartition("/")[2]
+
+
+@evidence.command("cite", example="  retrowalk evidence cite --bibtex > retrowalk.bib")
+@click.argument("source_ids", nargs=-1, metavar="[ID]...")
+@click.option("--bibtex", "style", flag_value="bibtex", help="BibTeX entries instead of text.")
+def cite(source_ids: tuple[str, ...], style: str | None) -> None:
+    """Print references, of all sources unless some are named."""
+    from retrowalk.evidence import load_evidence
+
+    tables = load_evidence()
+    for source_id in source_ids or [source.id for source in tables.sources]:
+        emit(tables.cite(source_id, "bibtex" if style else "text"))
