@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from retrowalk.engine.response import fitness_fatigue
 from retrowalk.errors import InputError
 from retrowalk.model.analytics import influence_curve, steady_state, time_to_benefit, time_to_peak
+
+#: The first example of a law compiles a kernel, which no deadline should count.
+law = settings(deadline=None)
 
 CLARKE = {"gain_fitness": 0.1825819069014407, "gain_fatigue": 0.23016327121095306,
           "tau_fitness": 35.821034441472136, "tau_fatigue": 21.33971458297882}  # fmt: skip
@@ -33,6 +36,7 @@ def test_published_times():
         time_to_benefit(**mild)
 
 
+@law
 @given(sessions())
 def test_one_session_is_zero_at_its_time_to_benefit(p):
     at = time_to_benefit(**p)
@@ -41,6 +45,7 @@ def test_one_session_is_zero_at_its_time_to_benefit(p):
     assert influence_curve(at * 0.999, **p) < 0 < influence_curve(at * 1.001, **p)
 
 
+@law
 @given(sessions())
 def test_largest_daily_value_is_beside_the_time_to_peak(p):
     at = time_to_peak(**p)
@@ -53,6 +58,7 @@ def test_largest_daily_value_is_beside_the_time_to_peak(p):
     assert curve.max() <= beside + 1e-13 * (p["gain_fitness"] + p["gain_fatigue"])
 
 
+@law
 @given(sessions(), st.sampled_from(["same_day", "next_day"]), st.sampled_from(["sum", "ewma"]))
 def test_influence_is_the_response_to_one_load(p, impulse, scaling):
     curve = fitness_fatigue([1.0] + [0.0] * 30, impulse=impulse, scaling=scaling, **p)

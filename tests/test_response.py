@@ -9,13 +9,16 @@ import dask.array
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from retrowalk.engine.response import fitness_fatigue, training_balance
 from retrowalk.errors import InputError
 from retrowalk.model.family import LINEAR, MODELS
+
+#: The first example of a law compiles a kernel, which no deadline should count.
+law = settings(deadline=None)
 
 P = {"gain_fitness": 1.1, "tau_fitness": 25.0, "gain_fatigue": 1.3, "tau_fatigue": 5.0}
 EXTRA = {
@@ -56,11 +59,13 @@ def calls(draw):
     return call
 
 
+@law
 @given(calls(), st.integers(0, 20))
 def test_no_load_no_response(call, days):
     assert np.array_equal(fitness_fatigue(np.zeros(days), **call), np.zeros(days))
 
 
+@law
 @given(linear_calls(), loads, st.floats(0, 5), st.data())
 def test_linear_models_superpose_and_scale(call, load, factor, data):
     other = data.draw(hnp.arrays(float, load.shape, elements=st.sampled_from([0.0, 1.0, 3.0])))
@@ -70,12 +75,14 @@ def test_linear_models_superpose_and_scale(call, load, factor, data):
     np.testing.assert_allclose(together, apart, rtol=0, atol=1e-13 * total * 3 + 1e-300)
 
 
+@law
 @given(calls(), loads, st.integers(0, 9))
 def test_a_later_start_only_shifts(call, load, rest):
     later = fitness_fatigue(np.concatenate([np.zeros(rest), load]), **call)
     np.testing.assert_array_equal(later[rest:], fitness_fatigue(load, **call))
 
 
+@law
 @given(calls(), loads.filter(len), st.data())
 def test_a_load_changes_no_day_before_it(call, load, data):
     day = data.draw(st.integers(0, load.size - 1))
@@ -86,6 +93,7 @@ def test_a_load_changes_no_day_before_it(call, load, data):
     np.testing.assert_array_equal(before[:untouched], after[:untouched])
 
 
+@law
 @given(calls(), st.integers(2, 9))
 def test_same_day_counts_at_once_and_next_day_does_not(call, days):
     load = np.zeros(days)
@@ -96,6 +104,7 @@ def test_same_day_counts_at_once_and_next_day_does_not(call, days):
     assert same[1] != 0.0 or call["model"] == "fitness_delay"
 
 
+@law
 @given(linear_calls(), loads.filter(len))
 def test_after_the_last_load_the_response_fades_at_least_as_fast_as_the_slowest_state(call, load):
     rested = np.concatenate([load, np.zeros(30)])
@@ -120,6 +129,7 @@ def _terms(call):
         yield call["gain_fitness"], call["tau_delay"]
 
 
+@law
 @given(linear_calls(), st.integers(1, 30), gains)
 def test_initial_states_fade_with_their_own_time_constants_whatever_the_gains(call, days, gain):
     state = {"initial_fitness": 3.0}
@@ -137,12 +147,14 @@ def test_initial_states_fade_with_their_own_time_constants_whatever_the_gains(ca
         )
 
 
+@law
 @given(calls(), loads)
 def test_times_of_a_daily_grid_change_nothing(call, load):
     days = np.arange(load.size) + 17
     np.testing.assert_array_equal(fitness_fatigue(load, times=days, **call), fitness_fatigue(load, **call))
 
 
+@law
 @given(linear_calls(), loads.filter(len))
 def test_irregular_times_agree_with_the_grid_they_lie_on(call, load):
     days = np.flatnonzero(load > 0)

@@ -15,6 +15,9 @@ def check_load(load: NDArray[Any], missing: str, labels: NDArray[Any] | None, wh
 
     `labels` are the days by the caller's own coordinate; `where` says what an index counts in.
     """
+    # Two passes without temporaries say that nothing is wrong; a NaN fails both comparisons.
+    if not load.size or (load.min() >= 0 and load.max() < np.inf):
+        return load
     absent = np.isnan(load)
     if absent.any():
         if missing == "error":

@@ -57,12 +57,12 @@ def linear(load: Array, pick: Array, gap: Array, daily: bool, same_day: bool, ew
             counted = dose if same_day else 0.0
             held_fitness = sum_fitness * decay_fitness
             held_fatigue = sum_fatigue * decay_fatigue
-            held_delay = sum_delay * decay_delay
             sum_fitness = held_fitness + dose
             sum_fatigue = held_fatigue + dose
-            sum_delay = held_delay + dose
             fit = scale_fitness * (held_fitness + counted)
             if delayed:
+                held_delay = sum_delay * decay_delay
+                sum_delay = held_delay + dose
                 fit -= scale_delay * (held_delay + counted)
             fit = gain_fitness * fit + first_fitness
             tired = gain_fatigue * (scale_fatigue * (held_fatigue + counted)) + first_fatigue
@@ -151,14 +151,16 @@ def nonlinear(load: Array, pick: Array, same_day: bool, table: Array, response: 
 
 @jit
 def saturate(load: Array, pick: Array, maximum: Array, half_load: Array, exponent: Array, out: Array) -> None:
-    """Hill saturation of each load, in the form that cannot overflow; no load stays no load."""
+    """Hill saturation of each load; no load stays no load."""
     for row in range(out.shape[0]):
         for n in range(out.shape[1]):
             dose = float(load[pick[row], n])
-            saturated = 0.0
-            if dose > 0.0:
-                saturated = maximum[row] / (1.0 + (half_load[row] / dose) ** exponent[row])
-            out[row, n] = saturated
+            # The smaller over the larger load, so that no power overflows.
+            if dose >= half_load[row]:
+                out[row, n] = maximum[row] / (1.0 + (half_load[row] / dose) ** exponent[row])
+            else:
+                share = (dose / half_load[row]) ** exponent[row]
+                out[row, n] = maximum[row] * share / (1.0 + share)
 
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:

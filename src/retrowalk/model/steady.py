@@ -120,8 +120,8 @@ def _unit_sum(tau: Array, impulse: str) -> Array:
 
 def _saturated(w: Array, hill: Sequence[Numbers]) -> Array:
     maximum, half_load, exponent = (parameter(name, value) for name, value in hill_values(hill).items())
-    share = (half_load / np.where(w > 0, w, 1.0)) ** exponent
-    return np.where(w > 0, maximum / (1.0 + share), 0.0)
+    share = (np.minimum(w, half_load) / np.maximum(w, half_load)) ** exponent
+    return np.asarray(np.where(w < half_load, maximum * share, maximum) / (1.0 + share))
 
 
 def day_share(tau: Array, scaling: str) -> Array:
