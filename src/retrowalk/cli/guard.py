@@ -27,6 +27,9 @@ _DISK = {
     errno.EIO: "the disk reports an error",
 }
 
+#: Faults that need no file name to be understood.
+_NAMELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
 
 class InterruptedRunError(KeyboardInterrupt):
     """Ctrl-C, with a sentence on what was kept and how to go on."""
@@ -73,7 +76,7 @@ def explain(error: BaseException) -> tuple[str, int]:
         return _usage(error), BAD_INPUT
     if isinstance(error, click.ClickException):
         return f"retrowalk: {error.format_message()}", error.exit_code
-    if isinstance(error, OSError) and error.errno in _DISK:
+    if isinstance(error, OSError) and error.errno in _DISK and (error.filename or error.errno in _NAMELESS):
         return f"retrowalk: {_place(error)}{_DISK[error.errno]}", FAILED
     if isinstance(error, MemoryError):
         return "retrowalk: there is not enough memory; fewer members, draws or cases need less", FAILED

@@ -53,8 +53,9 @@ def warmup() -> None:
     """Compile the kernels once and keep them, so that the first run starts faster."""
     import time
 
-    from retrowalk.engine import warmup as compile_all
+    from retrowalk.kernels.compile import warmup as compile_all
 
     start = time.monotonic()
-    compile_all()
-    say(f"kernels compiled in {time.monotonic() - start:.1f} s")
+    kept = compile_all()
+    where = f"kept in {kept.path}" if kept.path else f"not kept ({kept.reason or kept.state})"
+    say(f"kernels compiled in {time.monotonic() - start:.1f} s, {where}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
-from retrowalk.engine.provenance import SAFETY as SAFETY_NOTE
+from retrowalk.engine.provenance import SAFETY
 from retrowalk.report.layout import OutcomeFacts
+
+#: The last lines of every output that shows a health effect.
+SAFETY_NOTE = SAFETY
 
 UNKNOWN = "what we do not know"
 PEOPLE = "how people differ"
