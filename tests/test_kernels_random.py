@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -57,11 +57,13 @@ def test_published_vectors(counter, key, answer):
     assert plain_philox(words(counter), words(key)) == words(answer)
 
 
+@settings(deadline=None)
 @given(st.lists(WORD, min_size=4, max_size=4), st.lists(WORD, min_size=2, max_size=2))
 def test_equals_plain_python(counter, key):
     assert kernel_words(counter, key) == plain_philox(counter, key)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1), WORD, WORD, WORD, st.integers(0, 2**32 - 3))
 def test_uniform_is_word_zero_of_its_key(seed, stream, slot, replicate, first):
     got = uniforms(3, seed=seed, stream=stream, slot=slot, replicate=replicate, first=first)
@@ -70,6 +72,7 @@ def test_uniform_is_word_zero_of_its_key(seed, stream, slot, replicate, first):
         assert got[i] == (word + 0.5) / 2**32
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5000), st.integers(1, 1500), st.integers(1, 1500))
 def test_a_stretch_equals_the_same_stretch_of_a_longer_one(first, before, length):
     whole = normals(before + length, first=first)
@@ -145,6 +148,7 @@ def test_quantile_at_its_ends():
     assert np.isnan(values[3:]).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 2))
 def test_quantile_rises_with_every_word_and_is_odd(word):
     p = (np.array([word, word + 1]) + 0.5) / 2**32
