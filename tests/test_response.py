@@ -410,3 +410,6 @@ def test_lazy_values_are_refused_when_they_are_computed():
     lazy = fitness_fatigue(GRID.where(GRID.member == "a").chunk(member=1), **P)
     with pytest.raises(InputError, match=r"load is missing \(NaN\) at index \(0, 0\) of its chunk"):
         lazy.compute(scheduler="sync")
+    taus = xr.DataArray([5.0, -1.0], dims="draw").chunk()
+    with pytest.raises(InputError, match=r"tau_fatigue is -1\.0 at index 1 of its chunk"):
+        fitness_fatigue(GRID, **{**P, "tau_fatigue": taus}).compute(scheduler="sync")

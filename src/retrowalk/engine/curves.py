@@ -43,19 +43,19 @@ class Conventions:
     components: bool
     unchecked: frozenset[str] = frozenset()
 
-    @property
-    def place(self) -> str:
-        """What an index in a message counts in."""
-        return " of its chunk" if "load" in self.unchecked else ""
+    def place_of(self, name: str) -> str:
+        """What an index of an argument counts in, for messages."""
+        return " of its chunk" if name in self.unchecked else ""
 
     def checked_load(self, load: Numbers) -> NDArray[Any]:
         """Load as numbers without gaps, or a sentence."""
-        return check_load(as_real("load", load), self.missing, self.timeline.labels, self.place)
+        return check_load(as_real("load", load), self.missing, self.timeline.labels, self.place_of("load"))
 
     def checked_parameter(self, name: str, values: Numbers) -> NDArray[Any]:
         """Parameter as numbers of its domain, or a sentence."""
         array = as_real(name, values)
-        check_parameter(name, array, may_be_negative=self.model != "nonlinear" or "initial" not in name)
+        signed = self.model != "nonlinear" or "initial" not in name
+        check_parameter(name, array, may_be_negative=signed, where=self.place_of(name))
         return array
 
 
@@ -172,7 +172,7 @@ def _check_fault(fault: NDArray[np.int64], reached: float, conventions: Conventi
         return
     state = ("fitness", "fatigue")[which]
     index = tuple(int(i) for i in np.unravel_index(row, shape)) if shape else ()
-    member = f" (row {index}{conventions.place})" if index else ""
+    member = f" (row {index}{conventions.place_of('load')})" if index else ""
     raise InputError(
         f"{state} would be {reached} {conventions.timeline.place(step)}{member}: a step of one day "
         f"passes below zero; raise tau_{state}, lower exponent_{state} or use a linear model"

@@ -43,8 +43,13 @@ def as_real(name: str, values: Numbers) -> NDArray[Any]:
     return array.astype(np.float64, copy=False)
 
 
-def check_parameter(name: str, values: NDArray[Any], *, may_be_negative: bool = True) -> None:
-    """Refuse the first value that is not finite or, where it must be, not above or below zero."""
+def check_parameter(
+    name: str, values: NDArray[Any], *, may_be_negative: bool = True, where: str = ""
+) -> None:
+    """Refuse the first value that is not finite or, where it must be, not above or below zero.
+
+    `where` says what an index counts in.
+    """
     bad = ~np.isfinite(values)
     rule = "finite"
     if not may_be_negative:
@@ -54,7 +59,7 @@ def check_parameter(name: str, values: NDArray[Any], *, may_be_negative: bool = 
         bad |= values <= 0
         rule = "finite and above 0" if not name.startswith("tau") else "a finite number of days above 0"
     if bad.any():
-        raise InputError(f"{name} is {first(values, bad)}; it must be {rule}")
+        raise InputError(f"{name} is {first(values, bad)}{where if values.ndim else ''}; it must be {rule}")
 
 
 def first(values: NDArray[Any], bad: NDArray[np.bool_]) -> str:
