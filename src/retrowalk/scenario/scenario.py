@@ -44,6 +44,9 @@ class Scenario(Block):
     """Draws of the parameters: what we do not know."""
     replicates: Annotated[int, Whole(ge=1, le=100_000)] = 1
     """Repetitions of the trial with new people."""
+    people: Literal["shared", "separate"] | None = None
+    """Whether every member lives through every arm (shared, which shows differences between arms best) or
+    every arm has people of its own, as in a real trial (separate); left out: separate with replicates."""
     parameters: Literal["posterior", "prior"] = "posterior"
     """Parameters fitted to the evidence, or what the priors alone say."""
     gains: Annotated[tuple[Gain, ...], Field(max_length=300)] = ()
@@ -63,6 +66,8 @@ class Scenario(Block):
         if self.reference is None:
             # Left out and written out are the same scenario, hence the same digest.
             object.__setattr__(self, "reference", next(iter(self.arms)))
+        if self.people is None:
+            object.__setattr__(self, "people", "separate" if self.replicates > 1 else "shared")
         problems = problems_of(self)
         if problems:
             raise refuse_several(problems)
@@ -98,4 +103,9 @@ def canonical(scenario: Scenario) -> dict[str, Any]:
     data = scenario.model_dump(mode="json", exclude_none=True)
     for name in ("baseline", "include"):
         data["population"][name] = dict(sorted(data["population"][name].items()))
+    if scenario.sweep.axes:
+        # Imported here because the cases of a sweep are scenarios themselves.
+        from retrowalk.scenario.cases import validated_axes
+
+        data["sweep"] |= validated_axes(scenario)
     return data

@@ -1,0 +1,142 @@
+"""From parameters and one arm's loads to what drives the kernels: impulses, decays and weights per draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrowalk.errors import InputError
+from retrowalk.model.dose import Hill, impulse
+from retrowalk.model.gains import nonlinear_gain, reference_sums
+from retrowalk.parameters import Parameters
+
+Array = NDArray[np.float64]
+Single = NDArray[np.float32]
+
+#: The numbers by which kernels know a model family and a form, in the order of `kernels.cohort`.
+FAMILIES = ("one_component", "banister", "fitness_delay", "variable_dose", "nonlinear")
+FORMS = ("inclusive", "exclusive", "filter")
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """Which model runs and how it counts; names as in `retrowalk.fitness_fatigue`."""
+
+    family: str = "banister"
+    impulse: str = "next_day"
+    form: str = "inclusive"
+    hill: Hill | None = None
+    tau_delay: float | None = None
+    tau_gain: float | None = None
+    exponent_fitness: float = 1.0
+    exponent_fatigue: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What does not depend on the programme, per (draw, outcome): see `kernels.cohort.respond`."""
+
+    decay: Single
+    exponent: Single
+    unit: Single
+    weight: Single
+
+
+def rates(parameters: Parameters, convention: Convention, sd: Sequence[float]) -> Rates:
+    """Decays and weights of a model family.
+
+    With G* and H* the unit sums of the reference programme, f the fatigue fraction and SD the population's
+    spread on the link scale, the response is
+
+        x(t) = SD / (1 - f) * ( G(t) / G*  -  f H(t) / H* )
+
+    where G and H are driven by impulses weighed by R, so that the reference programme yields SD R. For the
+    non-linear model the impulses are scaled instead, so that G and H of a unit reference programme are 1.
+
+    Parameters
+    ----------
+    sd : sequence of length outcomes
+        SD of each outcome in the population on the link scale.
+    """
+    fraction = parameters.fatigue_fraction
+    if convention.family == "one_component":
+        fraction = np.zeros_like(fraction)
+    if convention.family == "nonlinear":
+        unit, sums = _nonlinear_units(parameters, convention), np.ones((*fraction.shape, 2))
+    else:
+        unit, sums = np.ones((*fraction.shape, 2)), _linear_sums(parameters, convention)
+    scale = np.asarray(sd) / (1.0 - fraction)
+    weight = np.stack([scale / sums[..., 0], fraction * scale / sums[..., 1]], axis=-1)
+    exponent = np.broadcast_to([convention.exponent_fitness, convention.exponent_fatigue], weight.shape)
+    single = [
+        np.ascontiguousarray(a, np.float32) for a in (_decays(parameters, convention), exponent, unit, weight)
+    ]
+    return Rates(*single)
+
+
+def _linear_sums(parameters: Parameters, convention: Convention) -> Array:
+    fitness, fatigue = reference_sums(
+        parameters.tau_fitness, parameters.tau_fatigue, model=convention.family,
+        impulse=convention.impulse, tau_delay=convention.tau_delay, tau_gain=convention.tau_gain,
+        form=convention.form, hill=convention.hill,
+    )  # fmt: skip
+    if convention.family == "one_component":
+        fatigue = np.ones_like(fitness)
+    return np.stack(np.broadcast_arrays(fitness, fatigue), axis=-1)
+
+
+def _nonlinear_units(parameters: Parameters, convention: Convention) -> Array:
+    def unit(tau: float, exponent: float) -> float:
+        return nonlinear_gain(1.0, tau, exponent, impulse=convention.impulse, hill=convention.hill)
+
+    pairs = zip(parameters.tau_fitness.ravel(), parameters.tau_fatigue.ravel(), strict=True)
+    units = [
+        (unit(float(fit), convention.exponent_fitness), unit(float(tired), convention.exponent_fatigue))
+        for fit, tired in pairs
+    ]
+    return np.array(units).reshape(*parameters.tau_fitness.shape, 2)
+
+
+def _decays(parameters: Parameters, convention: Convention) -> Array:
+    constants = np.ones((*parameters.tau_fitness.shape, 4))
+    constants[..., 0] = parameters.tau_fitness
+    constants[..., 1] = parameters.tau_fatigue
+    constants[..., 2] = convention.tau_delay or 1.0
+    constants[..., 3] = convention.tau_gain or 1.0
+    return 1.0 / constants if convention.family == "nonlinear" else np.exp(-1.0 / constants)
+
+
+def impulses(
+    loads: Array, groups: Mapping[str, str], parameters: Parameters, convention: Convention
+) -> tuple[Single, Single]:
+    """Impulses of an arm's visits, weighed by gains and plain.
+
+    Parameters
+    ----------
+    loads : (visits, components)
+        In reference sessions, components in the order of `parameters`.
+    groups : mapping of component to group
+
+    Returns
+    -------
+    gain : (draws, outcomes, visits)
+        Sum over components m of R_m w_m [SD].
+    dose : (draws, visits)
+        Sum over components of w_m [reference sessions].
+    """
+    labels = [groups[component] for component in parameters.components]
+    draws = len(parameters.dose_exponent)
+    if convention.hill is not None:
+        weighed = np.broadcast_to(impulse(loads, labels, hill=convention.hill), (draws, *loads.shape))
+    else:
+        weighed = impulse(loads, labels, gamma=parameters.dose_exponent)
+    gain = np.einsum("dvc,dck->dkv", weighed, parameters.gain)
+    single = np.ascontiguousarray(gain, np.float32), np.ascontiguousarray(weighed.sum(axis=2), np.float32)
+    if not all(bool(np.isfinite(values).all()) for values in single):
+        raise InputError(
+            "the loads of this programme are too large for single precision; check minutes and speed"
+        )
+    return single
