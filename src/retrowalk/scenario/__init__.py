@@ -5,6 +5,7 @@ from retrowalk.scenario.layout import lay_out
 from retrowalk.scenario.loading import load_scenario, parse_scenario, scenario_from_data, scenario_from_json
 from retrowalk.scenario.programme import Arm
 from retrowalk.scenario.scenario import Scenario
+from retrowalk.scenario.templates import template
 
 __all__ = [
     "Arm",
@@ -19,4 +20,5 @@ __all__ = [
     "parse_scenario",
     "scenario_from_data",
     "scenario_from_json",
+    "template",
 ]

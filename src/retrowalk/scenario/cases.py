@@ -110,6 +110,24 @@ def check_axes(scenario: Scenario, document: Document) -> None:
         raise DocumentError(problems)
 
 
+def validated_axes(scenario: Scenario) -> dict[str, list[Value]]:
+    """Every listed axis with its values as validated: ``3.6 km/h`` and 1 become 1.0 in a speed axis."""
+    plain = _without_sweep(scenario)
+    return {
+        path: [_validated(plain, path, value) for value in values]
+        for path, values in scenario.sweep.axes.items()
+        if not isinstance(values, Range)
+    }
+
+
+def _validated(plain: Mapping[str, Any], path: str, value: Value) -> Value:
+    try:
+        found = look_up(Scenario.model_validate(with_values(plain, {path: value})), path)
+    except ValidationError:
+        return value
+    return found if isinstance(found, Value) else value
+
+
 def axis_labels(scenario: Scenario) -> tuple[AxisLabel, ...]:
     """Short unique names, units and long names of all swept paths, in the order of `Sweep.paths`."""
     paths = scenario.sweep.paths

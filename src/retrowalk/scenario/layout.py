@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from retrowalk.model.session import Session, Visit
-from retrowalk.scenario.programme import LOCOMOTION, Arm, Phase, PlannedSession
+from retrowalk.scenario.programme import Arm
 
 
 def lay_out(arm: Arm) -> tuple[Visit, ...]:
@@ -19,23 +19,9 @@ def lay_out(arm: Arm) -> tuple[Visit, ...]:
     for phase in arm.phases:
         for week in range(phase.weeks):
             for planned in phase.sessions:
-                session = _session(phase, planned, week)
+                session = phase.session(planned, week)
                 if session.minutes > 0:
                     for day in planned.week_days():
                         days[first_day + day].append(session)
             first_day += 7
     return tuple(Visit(day, tuple(days[day])) for day in sorted(days))
-
-
-def _session(phase: Phase, planned: PlannedSession, week: int) -> Session:
-    minutes = phase.value(planned, "minutes", week)
-    if planned.modality not in LOCOMOTION:
-        return Session(planned.modality, minutes)
-    return Session(
-        planned.modality,
-        minutes,
-        phase.value(planned, "speed", week),
-        phase.value(planned, "grade", week),
-        phase.value(planned, "backward_share", week),
-        planned.match,
-    )

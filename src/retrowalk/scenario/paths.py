@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from retrowalk.scenario.progression import Step
+
 if TYPE_CHECKING:
     from retrowalk.scenario.scenario import Scenario
 
@@ -44,7 +46,7 @@ def path_problem(scenario: Scenario, path: str) -> str | None:
         value = look_up(scenario, path)
     except KeyError:
         return f"leads nowhere{_nearest(scenario, path)}"
-    if isinstance(value, BaseModel | Mapping | tuple | list):
+    if isinstance(value, BaseModel | Mapping | tuple | list) and not isinstance(value, Step):
         return f"leads to a whole block, not to one value{_nearest(scenario, path)}"
     return None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from retrowalk.model.session import Match
+from retrowalk.errors import InputError
+from retrowalk.model.session import Match, Session
 from retrowalk.scenario.document import Path
 from retrowalk.scenario.fields import Block, Measured, ModalityName, Whole, one_of, refuse, refuse_several
 from retrowalk.scenario.names import reference_speed
@@ -117,6 +119,8 @@ class Phase(Block):
                     own = session.progression.step(name) is not None
                     path: Path = ("sessions", number, "progression", name) if own else ("progression", name)
                     problems.append((path, sentence))
+            if not problems:
+                problems += self._model_problems(number, session)
         if problems:
             raise refuse_several(problems)
         return self
@@ -133,6 +137,26 @@ class Phase(Block):
         start = session.start(name)
         return start if step is None else step.value(start, week)
 
+    def session(self, planned: PlannedSession, week: int) -> Session:
+        """A planned session as the model sees it in a week of this phase, counted from 0."""
+        minutes = self.value(planned, "minutes", week)
+        if planned.modality not in LOCOMOTION:
+            return Session(planned.modality, minutes)
+        return Session(
+            planned.modality,
+            minutes,
+            self.value(planned, "speed", week),
+            self.value(planned, "grade", week),
+            self.value(planned, "backward_share", week),
+            planned.match,
+        )
+
+    def _model_problems(self, number: int, session: PlannedSession) -> list[tuple[Path, str]]:
+        # Rules of change are monotone, so a phase's first and last week bound all others.
+        weeks = sorted({0, max(0, self.weeks - 1)})
+        sentences = dict.fromkeys(refusal(self.session(session, week)) for week in weeks)
+        return [(("sessions", number), sentence) for sentence in sentences if sentence]
+
     def _progression_problem(self, session: PlannedSession, name: ProgressedField) -> str | None:
         step = self.step(session, name)
         if step is None or self.weeks == 0:
@@ -147,6 +171,20 @@ class Phase(Block):
             f"in its week {self.weeks} {name} would be {last:g}, outside {low:g} to {high:g} {unit}; "
             "add a limit such as 'up to ...'"
         )
+
+
+@lru_cache(maxsize=4096)
+def refusal(session: Session) -> str | None:
+    """Why the model cannot cost a session (a speed or grade beyond its equations); None where it can."""
+    if session.modality not in LOCOMOTION:
+        return None
+    from retrowalk.model.load import split
+
+    try:
+        split(session)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 class Arm(Block):
