@@ -106,7 +106,9 @@ def make_result(
         ds = ds.assign_coords({name: ("case", values, {"long_name": path, "units": "1"})})
     if axes is None:
         return ds.isel(case=0, drop=True)
-    return ds.map(lambda array: array.astype("float32") if array.dtype == "float64" else array, keep_attrs=True)
+    return ds.map(
+        lambda array: array.astype("float32") if array.dtype == "float64" else array, keep_attrs=True
+    )
 
 
 def grid(share: list[float], minutes: list[float]) -> dict[str, list]:

@@ -37,10 +37,11 @@ def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
     """
     import xarray as xr
 
+    outcomes = outcome_names(ds)
     ds = as_summaries(ds)
     chosen = reference_arm(ds, reference)
     filled: dict[str, xr.DataArray] = {}
-    for outcome in outcome_names(ds):
+    for outcome in outcomes:
         for name, array in _quantities(ds, outcome, chosen).items():
             filled[f"{outcome}_{name}"] = array
     if "assessed" in ds:

@@ -1,0 +1,213 @@
+"""The tables people read: what they say, what they must not say, and what a spreadsheet makes of them."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from report_factory import grid
+from report_factory import make_result as result
+from retrowalk.report import SAFETY_NOTE, arm_rows, level_rows, text_summary, to_csv
+from retrowalk.report.layout import facts
+from retrowalk.report.levels import best_level, by_level, read_axes
+from retrowalk.report.quantities import per_draw
+from retrowalk.report.words import decimals, percent, signed, span, verdict
+
+CLEAR = np.linspace(-2.1, -0.9, 41)
+UNCLEAR = np.linspace(-1.0, 0.6, 41)
+
+
+def words(text: str) -> str:
+    """Text without its line breaks."""
+    return " ".join(text.split())
+
+
+def test_run_names_both_intervals_shares_grade_and_baseline() -> None:
+    text = words(text_summary(result(draws=41, effects={"walking": CLEAR}, status="assumed")))
+    assert "what we do not know" in text
+    assert "how people differ" in text
+    assert "numeric rating scale 0-10; lower is better; minimal important change 1" in text
+    assert "Baseline 5.0, assumed, because no published value was found." in text
+    assert "walking -1.5 -2.0 to -1.0 -3.1 to +0.1 30 % 40 % 15 % add-on trial" in text
+    assert "walking against usual_care: -1.5 (what we do not know: -2.0 to -1.0): better." in text
+
+
+def test_text_ends_with_the_safety_note() -> None:
+    for ds in (result(), result(axes=grid([0.0, 1.0], [10, 20]))):
+        assert words(text_summary(ds)).endswith(SAFETY_NOTE)
+
+
+def test_default_assessment_is_the_end_of_training() -> None:
+    text = text_summary(result(draws=41, effects={"walking": CLEAR}))
+    assert "Change from day 0 to week 6 (also assessed: week 2, 10)." in text
+    assert "week 2, week 10" in text_summary(result(), days=[14, 70])
+
+
+def test_interval_across_zero_claims_nothing() -> None:
+    text = words(text_summary(result(draws=41, effects={"walking": UNCLEAR})))
+    assert "cannot be told from no effect" in text
+    assert "better" not in text.replace("lower is better", "")
+
+
+def test_small_clear_effect_is_called_small() -> None:
+    text = words(text_summary(result(draws=41, effects={"walking": CLEAR / 4})))
+    assert "better, but by less than the minimal important change" in text
+
+
+@pytest.mark.parametrize("grade", ["none", "acute_only", "contradicted"])
+def test_weak_evidence_never_says_better_outright(grade: str) -> None:
+    text = words(text_summary(result(draws=41, effects={"walking": CLEAR}, grade=grade)))
+    assert "better by assumption only" in text
+    assert "): better." not in text
+
+
+def test_harm_is_called_worse() -> None:
+    ds = result(draws=41, effects={"walking": CLEAR}, better="higher")
+    assert "): worse." in words(text_summary(ds))
+
+
+def test_one_draw_says_that_sureness_is_unknown() -> None:
+    text = words(text_summary(result(effects={"walking": np.array([-1.0])}, draws=1)))
+    assert "with one draw nothing can be said about how sure this is" in text
+
+
+def test_replicates_add_the_share_of_significant_trials() -> None:
+    text = words(
+        text_summary(result(draws=41, effects={"walking": CLEAR}, replicates=5, noise=0.01, people=200))
+    )
+    assert "A trial of this size finds a significant difference (p < .05) in 100 % of cases" in text
+    assert "the luck of one trial:" in text
+
+
+def test_sweep_says_whether_the_best_level_can_be_told() -> None:
+    axes = grid([0.0, 0.5, 1.0], [10, 20, 30])
+    share, minutes = (np.array(values) for values in axes.values())
+    gain = np.linspace(-0.3, 0.4, 40)
+    effect = -0.05 * minutes[:, None] * (1 + share[:, None] * gain)
+    text = words(text_summary(result(effects={"walking": effect}, axes=axes)))
+    assert "walking against usual_care, by backward share, averaged over minutes" in text
+    assert "walking against usual_care, by minutes, averaged over backward share" in text
+    assert "Backward share: 1 comes out best but cannot be told from the others" in text
+    assert "minutes: 30 can be told from the others (best in 100 % of draws)" in text
+    assert text.count("cannot be told from the others") == 1
+
+
+def test_sweep_without_effect_says_so() -> None:
+    text = words(text_summary(result(axes=grid([0.0, 1.0], [10, 20]))))
+    assert "Backward share makes no difference; minutes makes no difference." in text
+
+
+def test_best_level_without_studies_is_by_assumption_only() -> None:
+    axes = grid([0.0, 1.0], [10])
+    effect = -np.array(axes["arms.walking.phases.0.sessions.0.backward_share"])[:, None] * np.ones(40)
+    text = words(text_summary(result(effects={"walking": effect}, axes=axes, grade="none")))
+    assert "1 is best in 100 % of draws, by assumption only (no study)" in text
+    assert "can be told" not in text
+
+
+def test_levels_average_the_other_axes_and_compare_draw_by_draw() -> None:
+    axes = grid([0.0, 1.0], [10, 30])
+    share, minutes = (np.array(values, float) for values in axes.values())
+    common = np.linspace(-1, 1, 40)
+    effect = common - 0.2 * share[:, None] - 0.01 * minutes[:, None]
+    ds = result(effects={"walking": effect}, axes=axes)
+    axis = next(axis for axis in read_axes(ds) if axis.name == "backward_share")
+    levels = by_level(per_draw(ds), axis)["knee_pain_difference"].sel(arm="walking", day=42)
+    np.testing.assert_allclose(levels.mean("draw"), [-0.2, -0.4], atol=1e-6)
+    best = best_level(levels, axis, sign=-1)
+    assert best is not None
+    assert best.level == "1"
+    assert best.share_best == 1.0
+    assert best.gap == pytest.approx(0.2, abs=1e-6)
+    assert best.told_apart
+
+
+def test_an_axis_of_many_values_is_read_in_thirds() -> None:
+    values = np.linspace(10, 40, 20)
+    axes = {"arms.walking.phases.0.sessions.0.minutes": values.tolist()}
+    ds = result(effects={"walking": -0.1 * values[:, None] * np.ones(40)}, axes=axes)
+    (axis,) = read_axes(ds)
+    assert axis.in_thirds
+    assert [len(group) for group in axis.members] == [7, 6, 7]
+    assert sorted(case for group in axis.members for case in group) == list(range(20))
+    assert "by minutes in thirds" in text_summary(ds)
+
+
+def test_levels_of_text_keep_the_order_of_the_file() -> None:
+    ds = result(axes={"arms.walking.phases.0.sessions.0.match": ["time", "energy", "intensity"]})
+    assert read_axes(ds)[0].levels == ("time", "energy", "intensity")
+
+
+def test_csv_of_a_run_reads_back_as_numbers() -> None:
+    ds = result(draws=41, effects={"walking": CLEAR})
+    rows = list(csv.DictReader(io.StringIO(to_csv(arm_rows(ds)))))
+    assert [row["arm"] for row in rows] == ["usual_care", "walking"]
+    assert float(rows[1]["difference"]) == pytest.approx(-1.5)
+    assert float(rows[1]["people_lower"]) < float(rows[1]["change"]) < float(rows[1]["people_upper"])
+    assert rows[1]["evidence"] == "add_on"
+    assert rows[1]["note"] == SAFETY_NOTE
+    assert rows[0]["better_in_draws"] == ""
+
+
+def test_csv_rows_of_a_sweep_stand_by_their_case() -> None:
+    axes = grid([0.0, 1.0], [10, 30])
+    share = np.array(axes["arms.walking.phases.0.sessions.0.backward_share"])
+    ds = result(effects={"walking": -share[:, None] * np.ones(40)}, axes=axes)
+    rows = [row for row in arm_rows(ds, days=[14, 42]) if row["arm"] == "walking" and row["day"] == 42]
+    assert [row["case"] for row in rows] == [0, 1, 2, 3]
+    for row in rows:
+        assert row["difference"] == pytest.approx(-row["arms.walking.phases.0.sessions.0.backward_share"])
+    levels = [row for row in level_rows(ds) if row["axis"].endswith("backward_share")]
+    assert [row["level"] for row in levels] == ["0", "1"]
+    assert [row["best_of_levels"] for row in levels] == [None, 1.0]
+
+
+def test_csv_cells_never_start_a_formula() -> None:
+    text = to_csv([{"=cmd": "=1+1", "b": "@x", "c": "-a", "d": -1.5, "e": "+x", "f": "fine", "g": None}])
+    header, line = list(csv.reader(io.StringIO(text)))
+    assert header[0] == "'=cmd"
+    assert line == ["'=1+1", "'@x", "'-a", "-1.5", "'+x", "fine", ""]
+
+
+def test_csv_beyond_ascii_carries_a_byte_order_mark() -> None:
+    assert to_csv([{"a": "plain"}]).startswith("a\r\n")
+    assert to_csv([{"a": "Grün"}]).startswith("\ufeffa\r\n")
+
+
+def test_rows_are_json() -> None:
+    for rows in (arm_rows(result(replicates=2)), level_rows(result(axes=grid([0, 1], [1, 2])))):
+        assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+
+
+def test_rounding_follows_the_minimal_important_change() -> None:
+    known = facts(result(minimum=1.8), "knee_pain")
+    assert decimals(known, 5.0) == 1
+    assert decimals(facts(result(minimum=0.1), "knee_pain"), 1.0) == 2
+    assert decimals(facts(result(minimum=15.0), "knee_pain"), 80.0) == 0
+    assert decimals(facts(result(minimum=None), "knee_pain"), 80.0) == 1
+    assert (
+        verdict(-1.0, -1.5, -0.5, known, "add_on") == "better, but by less than the minimal important change"
+    )
+
+
+@given(st.floats(-1e6, 1e6), st.integers(0, 4))
+def test_signed_numbers_carry_their_sign_and_zero_none(value: float, digits: int) -> None:
+    text = signed(value, digits)
+    assert float(text) == pytest.approx(value, abs=0.51 * 10**-digits)
+    assert (text[0] in "+-") == (float(text) != 0)
+
+
+@given(st.floats(0, 1))
+def test_percent_never_rounds_to_certainty(share: float) -> None:
+    text = percent(share)
+    assert (text == "0 %") == (share == 0)
+    assert (text == "100 %") == (share == 1)
+
+
+def test_missing_numbers_are_dashes() -> None:
+    assert (signed(math.nan, 1), span(math.nan, 1.0, 1), percent(math.nan)) == ("-", "-", "-")
