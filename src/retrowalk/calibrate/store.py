@@ -1,0 +1,76 @@
+"""Draws as labelled data with their provenance, and as netCDF files that are the same bit for bit."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from retrowalk.catalogue import modalities, outcomes
+from retrowalk.errors import InputError, RunError
+
+Array = NDArray[np.float64]
+
+#: name -> (dimensions, decimals kept, units, long name). Rounding keeps the files small, and the same on
+#: machines whose last bits differ.
+VARIABLES: dict[str, tuple[tuple[str, ...], int, str, str]] = {
+    "gain": (("draw", "component", "outcome"), 4, "1",
+             "net response to the reference programme, SD of the population on the link scale, signed"),
+    "tau_fitness": (("draw", "outcome"), 2, "d", "time constant of fitness"),
+    "tau_fatigue": (("draw", "outcome"), 3, "d", "time constant of fatigue"),
+    "fatigue_fraction": (("draw", "outcome"), 4, "1", "fatigue over fitness after the reference programme"),
+    "response_sd": (("draw", "outcome"), 4, "1",
+                    "SD of the response between members, SD of the population; prior-driven"),
+    "dose_exponent": (("draw",), 4, "1", "exponent of the day's total dose"),
+    "heterogeneity": (("draw",), 4, "1", "SD of true effects between studies, SD of the population"),
+}  # fmt: skip
+
+
+def as_dataset(values: dict[str, Array], attributes: dict[str, str]) -> xr.Dataset:
+    """Label draws and round them to the decimals that are kept; arrays as in `VARIABLES`."""
+    data: dict[str, Any] = {}
+    for name, (dims, decimals, units, label) in VARIABLES.items():
+        rounded = np.round(values[name], decimals).astype("f4")
+        data[name] = xr.Variable(dims, rounded, {"units": units, "long_name": label})
+    coords = {"component": list(modalities()), "outcome": list(outcomes())}
+    return xr.Dataset(data, coords, attributes)
+
+
+def write(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+    """Write draws to `path`, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If something other than calibrated draws stands there and `overwrite` is not set.
+    RunError
+        If the file system refuses.
+    """
+    if path.exists() and not overwrite and not _is_ours(path):
+        raise InputError(f"{path} exists and holds no calibrated draws: choose another folder or overwrite")
+    encoding = {name: {"zlib": True, "complevel": 9, "shuffle": True, "dtype": "float32", "_FillValue": None}
+                for name in VARIABLES}  # fmt: skip
+    try:
+        handle, name = tempfile.mkstemp(suffix=".nc", prefix=f".{path.stem}-", dir=path.parent)
+        os.close(handle)
+        try:
+            dataset.to_netcdf(name, engine="h5netcdf", encoding=encoding)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror or error}") from error
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as found:
+            return "calibration" in found.attrs
+    except (OSError, ValueError):
+        return False
