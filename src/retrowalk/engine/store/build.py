@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.files import put, rename, saying, sync_folder
-from retrowalk.engine.store.guard import is_store
+from retrowalk.engine.store.guard import check_count, is_store
 from retrowalk.engine.store.layout import Layout
 from retrowalk.engine.store.lock import Lock
 from retrowalk.errors import InputError
@@ -73,7 +73,7 @@ def build(
         with saying(path, "created"):
             (staging / names.OWN).mkdir(parents=True)
             lock = Lock.acquire(staging / names.OWN / names.LOCK, store=path)
-            layout = _fill(staging, template, dict(digests), block)
+            layout = _fill(staging, path, template, dict(digests), block)
             _install(staging, path, replace=replace)
             lock.moved(path / names.OWN)
     except BaseException:
@@ -111,7 +111,7 @@ def _abandoned(leftover: Path, path: Path) -> bool:
     return True
 
 
-def _fill(root: Path, template: xr.Dataset, digests: dict[str, str], block: int) -> Layout:
+def _fill(root: Path, path: Path, template: xr.Dataset, digests: dict[str, str], block: int) -> Layout:
     import zarr
 
     from retrowalk.engine.store.durable import DurableStore
@@ -128,6 +128,7 @@ def _fill(root: Path, template: xr.Dataset, digests: dict[str, str], block: int)
         streamed=streamed_variables(template),
         fixed={name: (stamp.size, stamp.sha256) for name, stamp in sorted(store.stamps().items())},
     )
+    check_count(path, layout)
     body = layout.model_dump_json().encode()
     put(root / names.OWN / names.MANIFEST, b"")
     put(

@@ -66,19 +66,23 @@ class DurableStore(LocalStore):
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read one file; on a read-only store a missing piece of an array raises `RunError`."""
-        return self._found(key, await super().get(self._where(key), prototype, byte_range))
+        value = await super().get(waiting(key), prototype, byte_range)
+        if value is None and waiting(key) != key:
+            value = await super().get(key, prototype, byte_range)
+        return self._found(key, value)
 
     def get_sync(
         self, key: str, *, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read one file, as `get`."""
-        return self._found(
-            key, super().get_sync(self._where(key), prototype=prototype, byte_range=byte_range)
-        )
+        value = super().get_sync(waiting(key), prototype=prototype, byte_range=byte_range)
+        if value is None and waiting(key) != key:
+            value = super().get_sync(key, prototype=prototype, byte_range=byte_range)
+        return self._found(key, value)
 
     async def exists(self, key: str) -> bool:
         """Whether the file is there, under either name."""
-        return await super().exists(self._where(key))
+        return await super().exists(waiting(key)) or await super().exists(key)
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Names in a folder as Zarr expects them, sorted, without retrowalk's own."""
@@ -87,10 +91,6 @@ class DurableStore(LocalStore):
                 yield ZARR
             elif name != OWN and (prefix or (self.root / name).is_dir()):
                 yield name
-
-    def _where(self, key: str) -> str:
-        hidden = waiting(key)
-        return hidden if hidden != key and (self.root / hidden).is_file() else key
 
     def _found(self, key: str, value: Buffer | None) -> Buffer | None:
         if value is None and self.read_only and key.rpartition("/")[2].startswith("c."):

@@ -22,7 +22,8 @@ from retrowalk.engine.store.names import (
 if TYPE_CHECKING:
     import xarray as xr
 
-_Size = Field(ge=0, le=MAX_SIZE)
+#: Names of variables, which are names of folders too.
+NAME = r"[A-Za-z][A-Za-z0-9_.\-]{0,199}"
 
 
 class Variable(BaseModel):
@@ -30,7 +31,7 @@ class Variable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=200)
+    name: str = Field(pattern=f"^{NAME}$")
     dims: tuple[str, ...] = Field(max_length=MAX_DIMENSIONS)
     shape: tuple[int, ...] = Field(max_length=MAX_DIMENSIONS)
     dtype: str = Field(max_length=10)

@@ -102,6 +102,7 @@ def check_netcdf(path: Path) -> None:
             raise InputError(f"{path}: more than {names.MAX_ARRAYS} variables are not results of retrowalk")
         for name in file:
             _check_link(path, file, name)
+        _check_attributes(path, "the file", file.attrs)
         mark = file.attrs.get(names.FORMAT_ATTRIBUTE)
         if mark != names.FORMAT:
             raise InputError(
@@ -109,6 +110,7 @@ def check_netcdf(path: Path) -> None:
             )
         for name in file:
             _check_member(path, name, file[name])
+            _check_attributes(path, name, file[name].attrs)
 
 
 def _write(dataset: xr.Dataset, path: Path) -> None:
@@ -150,8 +152,24 @@ def _check_member(path: Path, name: str, member: H5) -> None:
     if not text and member.dtype.kind not in "biufS":
         raise InputError(f"{path}: {name[:60]!r} has the type {str(member.dtype)[:60]}, which is not read")
     size = math.prod(member.shape or ())
-    small = member.ndim == 1 or text
-    if member.ndim > names.MAX_DIMENSIONS or size > (names.MAX_COORDINATE if small else names.MAX_SIZE):
+    most = names.MAX_TEXTS if text else names.MAX_COORDINATE if member.ndim == 1 else names.MAX_SIZE
+    if member.ndim > names.MAX_DIMENSIONS or size > most:
         raise InputError(
             f"{path}: {name[:60]!r} has the shape {member.shape}, larger than any of retrowalk's"
         )
+    if math.prod(member.chunks or ()) * member.dtype.itemsize > names.MAX_CHUNK_BYTES:
+        raise InputError(f"{path}: {name[:60]!r} has chunks larger than any of retrowalk's")
+
+
+def _check_attributes(path: Path, name: str, attributes: H5) -> None:
+    if len(attributes) > names.MAX_ATTRIBUTES:
+        raise InputError(
+            f"{path}: {name[:60]!r} has {len(attributes)} attributes, more than any of retrowalk's"
+        )
+    for key in attributes:
+        found = attributes.get_id(key)
+        text = _h5py().check_string_dtype(found.dtype) is not None
+        size = math.prod(found.shape or ())
+        # One long text may be referred to many times, so that a small file becomes a large list.
+        if size > (names.MAX_ATTRIBUTE_TEXTS if text else names.MAX_ARRAYS):
+            raise InputError(f"{path}: the attribute {key[:60]!r} of {name[:60]!r} has {size} values")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from retrowalk.engine.store import names
 from retrowalk.engine.store.build import build, look, recover
 from retrowalk.engine.store.check import damaged_blocks, damaged_layout
+from retrowalk.engine.store.documents import check_documents
 from retrowalk.engine.store.files import saying
-from retrowalk.engine.store.guard import check_documents, check_tree, is_finished, read_layout
+from retrowalk.engine.store.guard import check_tree, is_finished, read_layout
 from retrowalk.engine.store.layout import Layout, differing
 from retrowalk.engine.store.lock import Lock
 from retrowalk.engine.store.manifest import read

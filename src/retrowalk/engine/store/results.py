@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrowalk.engine.store import names
-from retrowalk.engine.store.guard import check_documents, is_finished, is_store, read_layout
+from retrowalk.engine.store.documents import check_documents
+from retrowalk.engine.store.guard import is_finished, is_store, read_layout
 from retrowalk.engine.store.manifest import read
 from retrowalk.engine.store.netcdf import check_netcdf
 from retrowalk.engine.store.template import plain_text
@@ -45,22 +46,23 @@ def open_results(path: str | os.PathLike[str], *, chunks: dict[str, int] | None 
     InputError
         When there is nothing, or something that is not retrowalk's or not safe to read.
     """
-    root = Path(path)
     try:
-        if root.is_dir():
-            dataset = _open_store(root, chunks)
-        elif root.is_file():
-            dataset = _open_netcdf(root, chunks)
-        else:
-            what = "is neither a file nor a folder" if os.path.lexists(root) else "does not exist"
-            raise InputError(f"{path}: {what}; give a store or a netCDF file that retrowalk wrote")
-        return plain_text(dataset)
+        return plain_text(_open(Path(path), chunks))
     except RetrowalkError:
         raise
-    except (OSError, MemoryError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        # Anything a damaged or hostile file makes the libraries raise.
+    except Exception as error:
+        # A damaged or hostile file makes the libraries raise anything.
         reason = (str(error).splitlines() or [""])[0][:200]
         raise InputError(f"{path}: cannot be read as results ({type(error).__name__}: {reason})") from error
+
+
+def _open(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
+    if path.is_dir():
+        return _open_store(path, chunks)
+    if path.is_file():
+        return _open_netcdf(path, chunks)
+    what = "is neither a file nor a folder" if os.path.lexists(path) else "does not exist"
+    raise InputError(f"{path}: {what}; give a store or a netCDF file that retrowalk wrote")
 
 
 def _open_store(root: Path, chunks: dict[str, int] | None) -> xr.Dataset:
@@ -94,7 +96,7 @@ def _open_netcdf(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
 
 def _finished_part(dataset: xr.Dataset, root: Path, layout: Layout) -> xr.Dataset:
     blocks = sorted(read(root / names.OWN / names.MANIFEST, layout))
-    cases = [np.arange(layout.cases)[layout.cases_of(block)] for block in blocks]
+    cases = [np.arange(part.start, part.stop) for part in map(layout.cases_of, blocks)]
     done = np.concatenate(cases) if cases else np.arange(0)
     part = dataset.isel(case=slice(0, done.size) if _from_start(done) else done)
     return part.assign_attrs(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrowalk.engine.store.layout import Variable, chunk_shape
+from retrowalk.engine.store.layout import NAME, Variable, chunk_shape
 from retrowalk.engine.store.names import FORMAT, FORMAT_ATTRIBUTE
 from retrowalk.errors import InputError
 
@@ -96,6 +97,9 @@ def streamed_variables(template: xr.Dataset) -> tuple[Variable, ...]:
     """
     if template.sizes.get("case", 0) < 1:
         raise InputError("a store needs at least one case along the dimension `case`")
+    for name in template.variables:
+        if not re.fullmatch(NAME, str(name)):
+            raise InputError(f"variable {str(name)!r}: use letters, digits, `_`, `.` and `-`, a letter first")
     found = []
     for name, variable in template.data_vars.items():
         if "case" in variable.dims:
