@@ -385,3 +385,23 @@ def test_result_carries_units_grades_and_provenance() -> None:
     assert provenance["digest"] == scenario().digest()
     assert len(provenance["parameters"]["digest"]) == 64
     assert "professional" in result.attrs["comment"]
+
+
+def test_grades_of_arms_and_of_what_they_do_beyond_the_reference() -> None:
+    physio = {"modality": "physiotherapy", "per_week": 3, "minutes": 30}
+    arms = {
+        "usual": {"phases": [{"weeks": 6, "sessions": [physio]}]},
+        "backward": {"phases": [{"weeks": 6, "sessions": [physio, {**WALK, "backward_share": 1}]}]},
+        "rowing": {
+            "phases": [{"weeks": 6, "sessions": [{"modality": "rowing", "per_week": 1, "minutes": 9}]}]
+        },
+        "rest": {"phases": [{"weeks": 6}]},
+    }
+    result = retrowalk.simulate(scenario(arms=arms, outcomes=["knee_pain"]))
+
+    def words(name: str) -> list[str]:
+        meanings = result[name].attrs["flag_meanings"].split()
+        return [meanings[value] for value in result[name].values]
+
+    assert words("knee_pain_grade")[2:] == ["none", "untrained"]
+    assert words("knee_pain_difference_grade")[:3] == ["untrained", "add_on", "none"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrowalk.catalogue import modalities
 from retrowalk.engine import variables
 from retrowalk.engine.drive import FAMILIES, FORMS, Convention, Rates, impulses, rates
-from retrowalk.engine.grades import arm_grade
+from retrowalk.engine.grades import arm_grade, difference_grade
 from retrowalk.engine.outputs import QUANTILES
 from retrowalk.engine.people import Measure, People, measures, presence, recruit
 from retrowalk.engine.plan import ArmPlan, plan_arm
@@ -115,12 +115,16 @@ def _impulses(setting: Setting, plan: ArmPlan) -> tuple[NDArray[np.float32], NDA
 
 
 def _flag(setting: Setting, arrays: Arrays, index: int) -> None:
+    components = setting.parameters.components
+    reference = next(plan for plan in setting.arms if plan.name == setting.scenario.reference)
     for name in setting.scenario.outcomes:
         status = variables.baseline_status(setting.scenario, name)
         arrays[f"{name}_baseline_status"][index] = variables.STATUSES.index(status)
         for arm, plan in enumerate(setting.arms):
-            grade = arm_grade(setting.scenario, plan, setting.parameters.components, name)
+            grade = arm_grade(setting.scenario, plan, components, name)
+            beyond = difference_grade(setting.scenario, plan, reference, components, name)
             arrays[f"{name}_grade"][index, arm] = variables.GRADES.index(grade)
+            arrays[f"{name}_difference_grade"][index, arm] = variables.GRADES.index(beyond)
 
 
 def _piece(

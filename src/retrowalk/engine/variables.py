@@ -48,6 +48,7 @@ FOLLOWED: dict[str, Spec] = {
 }
 FLAGS: dict[str, Spec] = {
     "_grade": Spec(("case", "arm"), "int8"),
+    "_difference_grade": Spec(("case", "arm"), "int8"),
     "_baseline_status": Spec(("case",), "int8"),
 }
 ASSESSED = Spec(("case", "replicate", "arm", "day"), "int32")
@@ -68,7 +69,8 @@ _LONG = {
     "_observed_change": "change of {} since day 0 as measured",
     "_responders": "share of members whose change of {} reaches the minimal important change",
     "_observed": "{} as measured",
-    "_grade": "evidence grade for {}",
+    "_grade": "evidence grade of what an arm does to {}",
+    "_difference_grade": "evidence grade of an arm's difference in {} from the reference arm",
     "_baseline_status": "what the baseline of {} rests on",
 }
 _OVER_MEMBERS = "member: mean (see statistic)"
@@ -89,6 +91,7 @@ def attributes(scenario: Scenario) -> dict[str, dict[str, Any]]:
                 attrs["units"] = "1"
             found[name + ending] = attrs
         found[f"{name}_grade"] |= _flags(GRADES)
+        found[f"{name}_difference_grade"] |= _flags(GRADES)
         found[f"{name}_baseline_status"] |= _flags(STATUSES)
     return found
 
