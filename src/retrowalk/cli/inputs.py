@@ -51,16 +51,22 @@ def _recorded(file: str) -> object:
         raise InputError(f"{file}: this result does not carry its scenario") from None
 
 
-def recorded_digest(path: Path) -> str | None:
-    """The scenario digest of the result at `path`; None where there is none to be read."""
+#: What two results must agree in to hold the same numbers.
+_SAME = ("digest", "results_version", "path", "parameters")
+
+
+def holds_same(path: Path, scenario: Scenario) -> bool:
+    """Whether the result at `path` is what running `scenario` gives."""
     import json
 
+    from retrowalk.engine.provenance import attributes
     from retrowalk.engine.store import open_results
     from retrowalk.errors import InputError
 
     try:
         with open_results(path) as result:
-            digest = json.loads(result.attrs["provenance"])["digest"]
+            found = json.loads(result.attrs["provenance"])
     except (InputError, LookupError, TypeError, ValueError):
-        return None
-    return digest if isinstance(digest, str) else None
+        return False
+    wanted = json.loads(attributes(scenario)["provenance"])
+    return isinstance(found, dict) and all(found.get(name) == wanted[name] for name in _SAME)

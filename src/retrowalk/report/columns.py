@@ -15,14 +15,14 @@ def number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def paragraph(words: str, *, indent: int = 2) -> str:
-    """Words wrapped to a width that fits a terminal and a page, continued two spaces further in."""
+def paragraph(words: str, *, indent: int = 2, hang: int = 2) -> str:
+    """Words wrapped to a width that fits a terminal and a page, continued `hang` spaces further in."""
     margin = " " * indent
     return textwrap.fill(
         words,
         WIDTH,
         initial_indent=margin,
-        subsequent_indent=margin + "  " * bool(indent),
+        subsequent_indent=margin + " " * hang,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from retrowalk.report.columns import paragraph
 from retrowalk.report.layout import OutcomeFacts, scenario_of
 from retrowalk.report.levels import read_axes
 from retrowalk.report.words import (
@@ -58,11 +59,26 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def legend(grades: set[str]) -> str:
-    """What the evidence grades in this table mean."""
+def legend(ds: xr.Dataset, grades: set[str]) -> str:
+    """What the evidence grades in this table mean, and what the scenario's author put in."""
     known = [grade for grade in GRADES if grade in grades]
     lines = [f"  {grade_words(grade)}: {grade_meaning(grade)}" for grade in known]
-    return "\n".join(["Evidence", *lines]) if lines else "Evidence: not recorded in this result"
+    first = "Evidence (an arm or level has the grade of the weakest part of what it does)"
+    lines = [first, *lines] if lines else ["Evidence: not recorded in this result"]
+    return "\n".join([*lines, *(paragraph(words) for words in user_supplied(ds))])
+
+
+def user_supplied(ds: xr.Dataset) -> list[str]:
+    """One line per gain or baseline that the scenario's author gave in place of a published one."""
+    scenario = scenario_of(ds)
+    lines = []
+    for own in scenario.get("gains") or ():
+        what = " ".join(str(own[name]) for name in ("modality", "direction") if own.get(name))
+        lines.append(f"user-supplied effect of {what} on {own['outcome']}; source: {own.get('source', '-')}")
+    baselines = (scenario.get("population") or {}).get("baseline") or {}
+    for outcome, own in baselines.items():
+        lines.append(f"user-supplied baseline of {outcome}; source: {own.get('source') or 'not given'}")
+    return lines
 
 
 def outcome_heading(known: OutcomeFacts, baseline: float | None) -> str:
@@ -75,7 +91,5 @@ def outcome_heading(known: OutcomeFacts, baseline: float | None) -> str:
     )
     status = BASELINES.get(known.baseline_status, known.baseline_status)
     start = "-" if baseline is None else amount(baseline, decimals(known, baseline), known.unit)
-    return (
-        f"{known.label[:1].upper()}{known.label[1:]} ({'; '.join(part for part in parts if part)})\n"
-        f"  Baseline {start}, {status}."
-    )
+    title = f"{known.label[:1].upper()}{known.label[1:]} ({'; '.join(part for part in parts if part)})"
+    return f"{paragraph(title, indent=0)}\n  Baseline {start}, {status}."

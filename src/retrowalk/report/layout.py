@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,11 @@ def main_day(ds: xr.Dataset) -> int:
     end = training_days(scenario_of(ds))
     inside = [day for day in days if 0 < day <= end] if end else []
     return max(inside or days)
+
+
+def at_days(ds: xr.Dataset, days: Sequence[int]) -> xr.Dataset:
+    """A result at its baseline and some later assessments only."""
+    return ds.sel(day=sorted({int(ds["day"].values[0]), *days}))
 
 
 def training_days(scenario: dict[str, Any]) -> int:

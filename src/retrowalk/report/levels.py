@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from retrowalk.report.averages import average
 from retrowalk.report.layout import arm_names, axes, axis_label
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def by_level(quantities: xr.Dataset, axis: Axis) -> xr.Dataset:
     parts = []
     for positions in axis.members:
         part = bare.isel(case=list(positions))
-        mean = part.drop_vars(flags).mean("case", keep_attrs=True)
+        mean = part.drop_vars(flags).map(average, dim="case", keep_attrs=True)
         parts.append(mean.assign({name: part[name].min("case", keep_attrs=True) for name in flags}))
     return xr.concat(parts, "case", coords="minimal", compat="override", combine_attrs="override")
 

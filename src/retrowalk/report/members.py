@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retrowalk.report.averages import average, quantiles, spread
 from retrowalk.report.layout import facts, outcome_names
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _statistics(ds: xr.Dataset, outcome: str) -> dict[str, xr.DataArray]:
     found = {
         "": _mean_sd(true.where(here)),
         "_change": _mean_sd(change),
-        "_change_quantile": change.quantile(list(QUANTILES), "member"),
+        "_change_quantile": quantiles(change, "member", QUANTILES),
         "_observed_change": _mean_sd(observed),
         "_responders": _responders(ds, outcome, change, observed),
     }
@@ -47,7 +48,7 @@ def _statistics(ds: xr.Dataset, outcome: str) -> dict[str, xr.DataArray]:
 def _mean_sd(array: xr.DataArray) -> xr.DataArray:
     import xarray as xr
 
-    parts = [array.mean("member"), array.std("member", ddof=1)]
+    parts = [average(array, "member"), spread(array, "member")]
     return xr.concat(parts, "statistic").assign_coords(statistic=["mean", "sd"])
 
 
@@ -57,7 +58,7 @@ def _responders(ds: xr.Dataset, outcome: str, change: xr.DataArray, observed: xr
     known = facts(ds, outcome)
     minimum = known.minimal_important_change
     if minimum is None:
-        return change.mean("member").expand_dims(kind=list(_KINDS)) * float("nan")
+        return average(change, "member").expand_dims(kind=list(_KINDS)) * float("nan")
     truly, noted = (known.sign * array >= minimum for array in (change, observed))
-    shares = [kind.where(change.notnull()).mean("member") for kind in (truly, noted, noted & ~truly)]
+    shares = [average(kind.where(change.notnull()), "member") for kind in (truly, noted, noted & ~truly)]
     return xr.concat(shares, "kind").assign_coords(kind=list(_KINDS))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retrowalk.report.averages import INTERVAL, average, bounds
 from retrowalk.report.layout import outcome_names, reference_arm
 from retrowalk.report.members import as_summaries
 from retrowalk.report.significance import found_significant
 
 if TYPE_CHECKING:
     import xarray as xr
-
-#: Central share that intervals cover, over draws and over members.
-INTERVAL = 0.9
 
 #: Flag variables that are passed through.
 FLAGS = ("grade", "baseline_status")
@@ -45,21 +43,21 @@ def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
         for name, array in _quantities(ds, outcome, chosen).items():
             filled[f"{outcome}_{name}"] = array
     if "assessed" in ds:
-        filled["assessed"] = _over_replicates(ds["assessed"].astype(float))
+        filled["assessed"] = _over_replicates(ds["assessed"])
     result = xr.Dataset(filled, attrs={**ds.attrs, "reference_arm": chosen or ""})
     return result.drop_vars([name for name in ("replicate", "statistic") if name in result.coords])
 
 
 def _quantities(ds: xr.Dataset, outcome: str, reference: str | None) -> dict[str, xr.DataArray]:
-    change = ds[f"{outcome}_change"].sel(statistic="mean", drop=True).astype(float)
-    level = ds[outcome].sel(statistic="mean", drop=True).astype(float)
+    change = ds[f"{outcome}_change"].sel(statistic="mean", drop=True)
+    level = ds[outcome].sel(statistic="mean", drop=True)
     found = {
         "baseline": _over_replicates(level.isel(day=0, drop=True)),
         "change": _over_replicates(change),
-        "change_spread": _spread(_over_replicates(ds[f"{outcome}_change_quantile"].astype(float))),
+        "change_spread": _over_replicates(_spread(ds[f"{outcome}_change_quantile"])),
     }
     if f"{outcome}_responders" in ds:
-        found["responders"] = _over_replicates(ds[f"{outcome}_responders"].astype(float))
+        found["responders"] = _over_replicates(ds[f"{outcome}_responders"])
     for flag in FLAGS:
         if f"{outcome}_{flag}" in ds:
             found[flag] = ds[f"{outcome}_{flag}"].load()
@@ -78,14 +76,13 @@ def _trials(ds: xr.Dataset, outcome: str, reference: str) -> dict[str, xr.DataAr
     mean = observed.sel(statistic="mean", drop=True)
     other = mean.sel(arm=reference, drop=True).roll(replicate=1, roll_coords=False)
     return {
-        "significant": significant.mean("replicate"),
+        "significant": average(significant, "replicate"),
         "luck": bounds(mean - other, "replicate").where(mean["arm"] != reference),
     }
 
 
 def _over_replicates(array: xr.DataArray) -> xr.DataArray:
-    array = array.load()
-    return array.mean("replicate") if "replicate" in array.dims else array
+    return average(array.load().astype(float), "replicate")
 
 
 def _spread(quantiles: xr.DataArray) -> xr.DataArray:
@@ -97,20 +94,6 @@ def _spread(quantiles: xr.DataArray) -> xr.DataArray:
     probabilities = np.asarray(chosen["quantile"].values, dtype=float)
     renamed = chosen.rename(quantile="bound").assign_coords(bound=["lower", "upper"])
     return renamed.assign_attrs(covered=round(float(probabilities[1] - probabilities[0]), 6))
-
-
-def bounds(array: xr.DataArray, dim: str) -> xr.DataArray:
-    """The central interval over `dim`, as dim ``bound``: NaN where there is one value only."""
-    import numpy as np
-
-    tail = (1 - INTERVAL) / 2
-    if array.sizes.get(dim, 1) < 2:
-        one = array.isel({dim: 0}, drop=True) if dim in array.dims else array
-        return (one * np.nan).expand_dims(bound=["lower", "upper"], axis=-1)
-    gaps = bool(np.isnan(array.values).any())
-    found = array.quantile([tail, 1 - tail], dim, skipna=gaps)
-    named = found.rename(quantile="bound").assign_coords(bound=["lower", "upper"])
-    return named.transpose(..., "bound")
 
 
 def _with_unit(array: xr.DataArray, source: xr.DataArray, name: str) -> xr.DataArray:

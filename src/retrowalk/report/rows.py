@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from retrowalk.report.layout import OutcomeFacts, arm_names, facts, flag_word, main_day, outcome_names
+from retrowalk.report.layout import (
+    OutcomeFacts,
+    arm_names,
+    at_days,
+    facts,
+    flag_word,
+    main_day,
+    outcome_names,
+)
 from retrowalk.report.levels import Axis, Best, arms_of, best_level, by_level, read_axes
 from retrowalk.report.quantities import per_draw
 from retrowalk.report.summary import reduce_draws, summarize
@@ -31,7 +39,8 @@ def arm_rows(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int
     days : sequence of int, optional
         Assessment days; by default the one at the end of training.
     """
-    summary = summarize(ds, reference=reference)
+    wanted = list(days or [main_day(ds)])
+    summary = summarize(at_days(ds, wanted), reference=reference)
     axes = {axis.name: axis.path for axis in read_axes(ds)}
     places: list[Row] = [{}]
     if "case" in ds.dims:
@@ -40,7 +49,7 @@ def arm_rows(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int
         places = [dict(zip(names.values(), place, strict=True)) for place in zip(*values, strict=True)]
     rows = []
     for outcome in outcome_names(ds):
-        found = _rows(summary, facts(ds, outcome), days or [main_day(ds)])
+        found = _rows(summary, facts(ds, outcome), wanted)
         rows += [place | row for place, row in zip(_stretch(places, len(found)), found, strict=True)]
     return rows
 
@@ -59,7 +68,7 @@ def level_rows(
     that level's row alone.
     """
     wanted = list(days or [main_day(ds)])
-    found = axis_levels(ds, reference)
+    found = axis_levels(at_days(ds, wanted), reference)
     return [
         row
         for view in found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retrowalk.report.averages import INTERVAL, average, bounds
 from retrowalk.report.layout import outcome_names
-from retrowalk.report.quantities import FLAGS, INTERVAL, bounds, per_draw
+from retrowalk.report.quantities import FLAGS, per_draw
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,7 +70,7 @@ def reduce_draws(quantities: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
         for name in ("baseline", "change_spread", "responders", "luck"):
             array = quantities.get(f"{outcome}_{name}")
             if array is not None:
-                found[f"{outcome}_{name}"] = _mean(array)
+                found[f"{outcome}_{name}"] = average(array, "draw")
         difference = quantities.get(f"{outcome}_difference")
         if difference is not None:
             share = _share_better(difference, better)
@@ -78,7 +79,7 @@ def reduce_draws(quantities: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
             if f"{outcome}_{name}" in quantities:
                 found[f"{outcome}_{name}"] = quantities[f"{outcome}_{name}"]
     if "assessed" in quantities:
-        found["assessed"] = _mean(quantities["assessed"])
+        found["assessed"] = average(quantities["assessed"], "draw")
     attrs = {**quantities.attrs, "interval": INTERVAL, "draws": quantities.sizes.get("draw", 1)}
     summary = xr.Dataset(found, attrs=attrs)
     return summary.transpose("case", "arm", "estimate", "bound", "kind", "day", missing_dims="ignore")
@@ -89,16 +90,14 @@ def estimate(array: xr.DataArray) -> xr.DataArray:
     import xarray as xr
 
     interval = bounds(array, "draw")
-    parts = [_mean(array), *(interval.sel(bound=bound, drop=True) for bound in ("lower", "upper"))]
+    parts = [average(array, "draw"), *(interval.sel(bound=bound, drop=True) for bound in ("lower", "upper"))]
     joined = xr.concat(parts, "estimate", coords="minimal", compat="override", combine_attrs="override")
     return joined.assign_coords(estimate=list(ESTIMATES)).assign_attrs(array.attrs)
 
 
-def _mean(array: xr.DataArray) -> xr.DataArray:
-    return array.mean("draw", keep_attrs=True) if "draw" in array.dims else array
-
-
 def _share_better(difference: xr.DataArray, better: str) -> xr.DataArray:
     sign = -1 if better == "lower" else 1
-    share = _mean((sign * difference > 0).astype(float)).where(_mean(difference).notnull())
+    share = average((sign * difference > 0).astype(float), "draw").where(
+        average(difference, "draw").notnull()
+    )
     return share.assign_attrs(units="1", long_name="share of draws with a difference on the side of benefit")

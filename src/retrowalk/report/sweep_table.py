@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from retrowalk.report.columns import align, number, paragraph
 from retrowalk.report.headings import outcome_heading
-from retrowalk.report.layout import OutcomeFacts, facts, outcome_names
+from retrowalk.report.layout import OutcomeFacts, at_days, facts, outcome_names
 from retrowalk.report.levels import Best
 from retrowalk.report.rows import AxisLevels, Row, axis_levels
 from retrowalk.report.words import (
@@ -26,24 +26,30 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def sweep_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> list[str]:
-    """One block per outcome and assessment: tables per axis and arm, then a sentence on the best levels."""
-    views = axis_levels(ds, reference)
-    others = {view.axis.path: [other.axis.label for other in views if other is not view] for view in views}
-    blocks = []
+def sweep_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> tuple[list[str], set[str]]:
+    """One block per outcome and assessment, and the evidence grades in them.
+
+    A block holds a table per axis and arm, then one sentence on the best levels.
+    """
+    views = axis_levels(at_days(ds, days), reference)
+    blocks, grades = [], set()
     for known in (facts(ds, outcome) for outcome in outcome_names(ds)):
         for day in days:
-            lines: list[str] = []
-            clauses: list[str] = []
-            for view in views:
-                rows = view.rows(known, [day])
-                lines = lines or [outcome_heading(known, rows[0]["baseline"])]
-                for arm in view.arms:
-                    mine = [row for row in rows if row["arm"] == arm]
-                    lines += _level_table(known, view, others[view.axis.path], mine)
-                    clauses.append(_clause(known, view, view.best(known, arm, day), mine))
-            blocks.append("\n".join([*lines, paragraph(_sentence(clauses))]))
-    return blocks
+            rows = [view.rows(known, [day]) for view in views]
+            grades |= {row["evidence"] for found in rows for row in found}
+            blocks.append(_block(known, day, views, rows))
+    return blocks, grades
+
+
+def _block(known: OutcomeFacts, day: int, views: Sequence[AxisLevels], rows: Sequence[list[Row]]) -> str:
+    lines, clauses = [outcome_heading(known, rows[0][0]["baseline"])], []
+    for view, found in zip(views, rows, strict=True):
+        others = [other.axis.label for other in views if other is not view]
+        for arm in view.arms:
+            mine = [row for row in found if row["arm"] == arm]
+            lines += _level_table(known, view, others, mine)
+            clauses.append(_clause(known, view, view.best(known, arm, day), mine))
+    return "\n".join([*lines, paragraph(_sentence(clauses))])
 
 
 def _level_table(known: OutcomeFacts, view: AxisLevels, others: Sequence[str], rows: list[Row]) -> list[str]:

@@ -42,19 +42,22 @@ def text_summary(ds: xr.Dataset, *, reference: str | None = None, days: Sequence
         Assessment days to show; by default the one at the end of training.
     """
     days = list(days or [main_day(ds)])
+    tables = sweep_blocks if read_axes(ds) else arm_blocks
+    blocks, grades = tables(ds, reference=reference, days=days)
+    return "\n\n".join(
+        [heading(ds, days), *blocks, legend(ds, grades), paragraph(SAFETY_NOTE, indent=0, hang=0)]
+    )
+
+
+def arm_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> tuple[list[str], set[str]]:
+    """One block per outcome and assessment, each with one line per arm; and the evidence grades in them."""
     rows = arm_rows(ds, reference=reference, days=days)
-    blocks = [heading(ds, days)]
-    if read_axes(ds):
-        blocks += sweep_blocks(ds, reference=reference, days=days)
-    else:
-        blocks += [
-            _block(
-                facts(ds, outcome), [row for row in rows if (row["outcome"], row["day"]) == (outcome, day)]
-            )
-            for outcome in outcome_names(ds)
-            for day in days
-        ]
-    return "\n\n".join([*blocks, legend({row["evidence"] for row in rows}), paragraph(SAFETY_NOTE, indent=0)])
+    chosen = [(facts(ds, outcome), day) for outcome in outcome_names(ds) for day in days]
+    blocks = [
+        _block(known, [row for row in rows if (row["outcome"], row["day"]) == (known.name, day)])
+        for known, day in chosen
+    ]
+    return blocks, {row["evidence"] for row in rows}
 
 
 def _block(known: OutcomeFacts, rows: list[Row]) -> str:

@@ -16,8 +16,8 @@ LUCK = "the luck of one trial"
 
 #: Evidence grade -> (words in a table, what it means).
 GRADES = {
-    "none": ("no study", "no study: the number comes from assumptions alone"),
-    "acute_only": ("acute only", "only effects within minutes were studied, no training"),
+    "none": ("no study", "the number comes from assumptions alone"),
+    "acute_only": ("acute only", "only effects within minutes of a bout were studied, no training"),
     "contradicted": ("contradicted", "studies disagree on the direction"),
     "uncontrolled": ("uncontrolled", "before-and-after studies without a control group"),
     "add_on": ("add-on trial", "trials that added it to usual care, against usual care alone"),
@@ -42,7 +42,8 @@ def decimals(facts: OutcomeFacts, scale: float) -> int:
     step = facts.minimal_important_change / 10 if facts.minimal_important_change else abs(scale) / 100
     if not math.isfinite(step) or step <= 0:
         return 2
-    return min(max(0, -math.floor(math.log10(step))), 6)
+    # A step just short of a power of ten, such as 0.009, is as good as that power.
+    return min(max(0, -math.floor(math.log10(step * 1.12))), 6)
 
 
 def signed(value: float, digits: int) -> str:
