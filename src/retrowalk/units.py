@@ -16,11 +16,13 @@ from retrowalk.errors import InputError
 KindName = Literal["speed", "minutes", "days", "weeks", "years", "fraction"]
 
 _NUMBER = r"[-+]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][-+]?[0-9]{1,2})?"
-_QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})(?::(?P<sixtieths>[0-5][0-9]))?\s*(?P<unit>\S.*?)\s*")
+_QUANTITY = re.compile(
+    rf"\s*(?P<number>(?>{_NUMBER}))(?::(?P<sixtieths>[0-5][0-9]))?\s*(?P<unit>[^\s0-9:.].*?)\s*"
+)
 _UNIT_FOR_PINT = re.compile(r"[A-Za-z_]{1,24}(?:\^?[1-3])?(?:\s?[/*]\s?[A-Za-z_]{1,24}(?:\^?[1-3])?){0,2}")
 
 #: The shape of a quantity string, for the JSON Schema.
-QUANTITY_PATTERN = r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?(:[0-5][0-9])?\s*[^\s0-9].*$"
+QUANTITY_PATTERN = r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?(:[0-5][0-9])?\s*[^\s0-9:.].*$"
 
 
 @dataclass(frozen=True, slots=True)

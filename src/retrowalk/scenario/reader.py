@@ -177,11 +177,24 @@ class _Composer:
                 raise self._refuse("a scenario file holds one document; remove the second `---`")
 
     def _scalar(self, event: ScalarEvent) -> None:
+        text = self._whole_characters(event.value)
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.container, dict) and frame.key is None:
-            self._take_key(frame, event.value)
+            self._take_key(frame, text)
             return
-        self._put(event.value if event.style else self._resolve(event.value))
+        if frame is not None and frame.key is not None and not (text or event.style):
+            # The parser puts a value that is not there wherever the next thing begins.
+            self.last = frame.key_place
+        self._put(text if event.style else self._resolve(text))
+
+    def _whole_characters(self, text: str) -> str:
+        if text.isascii():
+            return text
+        try:
+            # Two escapes such as \ud83d\ude00 are one character; half of one cannot be written to any file.
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise self._refuse("this text holds half a character (a lone surrogate)") from None
 
     def _take_key(self, frame: _Frame, key: str) -> None:
         if key == "<<":

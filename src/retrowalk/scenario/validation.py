@@ -74,7 +74,9 @@ def _problems(detail: ErrorDetails, document: Document) -> Iterable[Problem]:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "sentences":
         for below, sentence in context["problems"]:
-            yield document.problem((*path, *below), sentence)
+            whole = (*path, *below)
+            # A swept path is a key with dots in it; what is wrong with the path is wrong with the key.
+            yield document.problem(whole, sentence, at_key="." in str(whole[-1:]))
     elif kind == "extra_forbidden":
         parent = path[:-1]
         known = _keys(parent)
