@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,20 +27,19 @@ class GainPrior:
         By component and outcome [SD].
     loadings : (17, 13, latent)
         SD.
+    keys : tuple of str
+        Name of each latent normal.
     """
 
     mean: Array
     loadings: Array
+    keys: tuple[str, ...]
 
-    @property
-    def flat_mean(self) -> Array:
-        """Mean of all cells in one row, component by component."""
-        return self.mean.ravel()
-
-    @property
-    def flat_loadings(self) -> Array:
-        """Loadings of all cells, one row per cell."""
-        return self.loadings.reshape(self.mean.size, -1)
+    def reduced(self, components: Sequence[int], places: Sequence[int]) -> GainPrior:
+        """Without the latent normals that none of these components' cells of these outcomes loads on."""
+        used = self.loadings[np.ix_(components, places)].any(axis=(0, 1))
+        keys = tuple(key for key, kept in zip(self.keys, used.tolist(), strict=True) if kept)
+        return GainPrior(self.mean, self.loadings[:, :, used], keys)
 
 
 def gain_prior() -> GainPrior:
@@ -119,4 +118,4 @@ class _Cells:
         loadings = np.zeros((*self.mean.shape, len(keys)))
         for key, component, outcome, sd in self.terms:
             loadings[component, outcome, keys.index(key)] = sd
-        return GainPrior(self.mean, loadings)
+        return GainPrior(self.mean, loadings, tuple(keys))

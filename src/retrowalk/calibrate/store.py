@@ -30,13 +30,16 @@ VARIABLES: dict[str, tuple[tuple[str, ...], int, str, str]] = {
     "heterogeneity": (("draw",), 4, "1", "SD of true effects between studies, SD of the population"),
 }  # fmt: skip
 
+PACKED = {"dtype": "int32", "_FillValue": -(2**31), "zlib": True, "complevel": 9, "shuffle": True}
+
 
 def as_dataset(values: dict[str, Array], attributes: dict[str, str]) -> xr.Dataset:
     """Label draws and round them to the decimals that are kept; arrays as in `VARIABLES`."""
     data: dict[str, Any] = {}
     for name, (dims, decimals, units, label) in VARIABLES.items():
-        rounded = np.round(values[name], decimals).astype("f4")
-        data[name] = xr.Variable(dims, rounded, {"units": units, "long_name": label})
+        # the very product that a reader of the packed file computes
+        kept = np.round(values[name] * 10.0**decimals) * 10.0**-decimals
+        data[name] = xr.Variable(dims, kept, {"units": units, "long_name": label})
     coords = {"component": list(modalities()), "outcome": list(outcomes())}
     return xr.Dataset(data, coords, attributes)
 
@@ -53,8 +56,9 @@ def write(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
     """
     if path.exists() and not overwrite and not _is_ours(path):
         raise InputError(f"{path} exists and holds no calibrated draws: choose another folder or overwrite")
-    encoding = {name: {"zlib": True, "complevel": 9, "shuffle": True, "dtype": "float32", "_FillValue": None}
-                for name in VARIABLES}  # fmt: skip
+    encoding = {
+        name: {**PACKED, "scale_factor": 10.0**-decimals} for name, (_, decimals, _, _) in VARIABLES.items()
+    }
     try:
         handle, name = tempfile.mkstemp(suffix=".nc", prefix=f".{path.stem}-", dir=path.parent)
         os.close(handle)
