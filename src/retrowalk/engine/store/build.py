@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -86,7 +87,7 @@ def build(
 
 def recover(path: Path) -> None:
     """Clear what a killed `build` left beside `path`; give back a store it moved aside if none is there."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
         kind = leftover.suffix
         if kind not in (_STAGING, _REPLACED) or leftover.is_symlink() or not _abandoned(leftover, path):
             continue

@@ -67,8 +67,9 @@ def _document(root: Path, folder: str) -> tuple[Path, dict[str, Any]]:
     # Twice, because a living writer may complete the store between one look and the next.
     places = [root / waiting(name), root / name] * 2
     path = next((place for place in places if place.is_file()), places[-1])
+    text = read_small(path)
     try:
-        document = json.loads(read_small(path))
+        document = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError(f"{path}: this is not a readable description of a Zarr array or group") from None
     if not isinstance(document, dict) or document.get("zarr_format") != 3:
@@ -91,7 +92,7 @@ def _check_array(path: Path, document: dict[str, Any], codecs: set[str]) -> tupl
     shape, kind = _sizes(document.get("shape"), 0), document.get("data_type")
     if shape is None:
         raise InputError(f"{path}: the shape {str(document.get('shape'))[:60]} is impossible")
-    if kind not in NUMBERS and not (kind == "string" and "vlen-utf8" in codecs):
+    if str(kind) not in NUMBERS and not (kind == "string" and "vlen-utf8" in codecs):
         raise InputError(
             f"{path}: data of type {str(kind)[:60]} are not read (numbers and text coordinates are)"
         )
@@ -120,9 +121,10 @@ def _check_chunks(path: Path, document: dict[str, Any], dimensions: int, itemsiz
 def _check_codecs(path: Path, codecs: object, allowed: set[str]) -> None:
     listed = codecs if isinstance(codecs, list) else [None]
     for codec in listed:
-        if not isinstance(codec, dict) or (name := codec.get("name")) not in allowed:
+        name = codec.get("name") if isinstance(codec, dict) else None
+        if not isinstance(name, str) or name not in allowed:
             raise InputError(f"{path}: the codec {str(codec)[:60]} is not one that retrowalk uses")
-        if name == "sharding_indexed":
+        if name == "sharding_indexed" and isinstance(codec, dict):
             inner = codec.get("configuration", {})
             parts = inner if isinstance(inner, dict) else {}
             for key in ("codecs", "index_codecs"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +54,15 @@ def put(path: Path, data: BytesLike) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        discard(partial)
         raise
     sync_folder(path.parent)
+
+
+def discard(path: Path) -> None:
+    """Remove a file that failed; on a disk that refuses even that, the next writer removes it."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(path: Path) -> None:
@@ -94,16 +99,8 @@ def saying(path: Path | str, doing: str = "written") -> Iterator[None]:
         raise RunError(_sentence(error, path, doing)) from error
 
 
-def error_number(error: OSError) -> int | None:
-    """The number of the error; HDF5 hides it in its message."""
-    if error.errno is not None:
-        return error.errno
-    hidden = re.search(r"errno = (\d+)", str(error))
-    return int(hidden.group(1)) if hidden else None
-
-
 def _sentence(error: OSError, path: Path | str, doing: str) -> str:
-    number = error_number(error)
+    number = error.errno
     if number in _FULL:
         return (
             f"{path}: the disk or quota is full; free some space and give the same command again "

@@ -60,8 +60,8 @@ class Manifest:
     def mend(self) -> None:
         """Cut off a torn last line, so that the next one starts on its own. Only the writer may."""
         with self._lock:
-            text = self._path.read_bytes()
-            whole = text[: text.rfind(b"\n") + 1]
+            text = self._path.read_bytes() if self._path.exists() else None
+            whole = b"" if text is None else text[: text.rfind(b"\n") + 1]
             if whole != text:
                 put(self._path, whole)
 

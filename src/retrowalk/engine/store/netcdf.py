@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 import math
 import os
+import time
 import uuid
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retrowalk.engine.store import names
-from retrowalk.engine.store.files import error_number, saying, sync_folder
+from retrowalk.engine.store.files import discard, saying, sync_folder
+from retrowalk.engine.store.sink import Sink
 from retrowalk.engine.store.template import plain_attributes, plain_text
 from retrowalk.errors import InputError
 
@@ -24,6 +27,7 @@ H5: TypeAlias = Any
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: Compressing a smaller variable gains nothing.
 _WORTH_COMPRESSING = 2**14
+_ABANDONED_SECONDS = 3600.0
 
 
 def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -52,17 +56,16 @@ def write_netcdf(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite
     """
     target = Path(path).absolute()
     check_target(target, overwrite=overwrite)
+    _clear_leftovers(target)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{names.PARTIAL}")
     try:
         with saying(target):
             _write(dataset, partial)
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
             check_target(target, overwrite=overwrite)
             partial.replace(target)
             sync_folder(target.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        discard(partial)
     return target
 
 
@@ -113,6 +116,13 @@ def check_netcdf(path: Path) -> None:
             _check_attributes(path, name, file[name].attrs)
 
 
+def _clear_leftovers(target: Path) -> None:
+    """Remove what killed writers left; a living one has touched its file within the hour."""
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*{names.PARTIAL}"):
+        if time.time() - leftover.lstat().st_mtime > _ABANDONED_SECONDS:
+            discard(leftover)
+
+
 def _write(dataset: xr.Dataset, path: Path) -> None:
     plain = dataset.drop_encoding().copy()
     plain.attrs = {names.FORMAT_ATTRIBUTE: names.FORMAT, **plain_attributes(plain.attrs)}
@@ -123,14 +133,11 @@ def _write(dataset: xr.Dataset, path: Path) -> None:
     for name, variable in plain.data_vars.items():
         if variable.nbytes >= _WORTH_COMPRESSING and variable.dtype.kind in "biuf":
             encoding[name] = {"zlib": True, "complevel": 1, "shuffle": True}
+    sink = Sink(path)
     try:
-        plain.to_netcdf(path, engine="h5netcdf", encoding=encoding)
-    except (OSError, RuntimeError) as error:
-        # HDF5 raises either kind, with the system's error number in the message.
-        number = error_number(OSError(str(error))) if not isinstance(error, OSError) else error_number(error)
-        if number is None:
-            raise
-        raise OSError(number, os.strerror(number)) from error
+        plain.to_netcdf(sink, engine="h5netcdf", encoding=encoding)
+    finally:
+        sink.finish()
 
 
 def _h5py() -> ModuleType:
