@@ -12,7 +12,7 @@ import xarray as xr
 
 from retrowalk.engine import store
 
-CASES, BLOCK = 22, 4
+CASES, BLOCK, BLOCKS = 22, 4, 6
 DIGESTS = {"scenario": "1f", "seed": "7", "results": "1", "posterior": "ab"}
 
 

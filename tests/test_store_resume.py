@@ -34,20 +34,24 @@ def start(path: Path, pause: float) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(tmp_path, whole):
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3000)])])
+def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(tmp_path, whole, kills):
     path, rng, kept = tmp_path / "sweep.zarr", random.Random(20261122), set()
-    for _ in range(5):
+    for _ in range(kills):
         with start(path, 0.03) as process:
             line = process.stdout.readline()
             time.sleep(rng.uniform(0.0, 0.08))
-            finished = store.status(path).finished_blocks == 6
+            finished = store.status(path).finished_blocks == samples.BLOCKS
             process.kill()
         assert line == "ready\n"
         assert finished or not opens_as_a_whole(path)
         with samples.create(path) as writer:
             assert kept <= writer.finished()
             kept = writer.finished()
-    assert store.verify(path) == []
+        assert store.verify(path) == []
+        if len(kept) == samples.BLOCKS:
+            shutil.rmtree(path)
+            kept = set()
     samples.finish(path)
     assert samples.tree(path) == whole
     assert store.verify(path) == []
@@ -66,12 +70,18 @@ class Disk:
         self.left = cut_after
         monkeypatch.setattr("os.fsync", self.fsync)
 
+    def remember(self, folder: Path) -> None:
+        """Take a folder and what is in it for flushed long ago."""
+        for place in [folder, *folder.rglob("*")]:
+            self.flushed(place, place.stat().st_ino)
+
     def fsync(self, handle: int) -> None:
         if self.left == 0:
             raise PowerCut
         self.left -= 1
-        place = Path(f"/proc/self/fd/{handle}").readlink()
-        inode = os.fstat(handle).st_ino
+        self.flushed(Path(f"/proc/self/fd/{handle}").readlink(), os.fstat(handle).st_ino)
+
+    def flushed(self, place: Path, inode: int) -> None:
         if place.is_dir():
             self.folders[inode] = {entry.name: (entry.is_dir(), entry.inode()) for entry in os.scandir(place)}
         else:
@@ -110,6 +120,27 @@ def test_a_power_cut_after_any_flush_loses_no_finished_block(tmp_path, whole):
         assert [entry.name for entry in after.iterdir()] == ["sweep.zarr"]
         shutil.rmtree(before)
         shutil.rmtree(after)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("cut_after", [2, 20, 30, 35, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 55, 60, 65])
+def test_a_power_cut_while_overwriting_leaves_the_old_store_or_the_new(tmp_path, whole, cut_after):
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    samples.finish(before / "sweep.zarr", digests={"scenario": "old"})
+    with pytest.MonkeyPatch.context() as patch:
+        disk = Disk(patch, cut_after)
+        disk.remember(before)
+        with pytest.raises(PowerCut):
+            samples.finish(before / "sweep.zarr", overwrite=True)
+    disk.survive(before.stat().st_ino, after)
+    found = store.status(after / "sweep.zarr")
+    assert found.digests in ({"scenario": "old"}, samples.DIGESTS)
+    assert found.digests == samples.DIGESTS or found.state == "finished"
+    assert store.verify(after / "sweep.zarr") == []
+    samples.finish(after / "sweep.zarr", overwrite=True)
+    assert samples.tree(after / "sweep.zarr") == whole
+    assert [entry.name for entry in after.iterdir()] == ["sweep.zarr"]
 
 
 @pytest.mark.parametrize(
