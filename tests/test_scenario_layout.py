@@ -96,7 +96,7 @@ class TestLayout:
     @given(
         st.lists(
             st.tuples(
-                st.integers(0, 8), st.lists(st.tuples(st.integers(1, 14), st.integers(1, 3)), max_size=3)
+                st.integers(0, 8), st.lists(st.tuples(st.integers(1, 14), st.integers(1, 2)), max_size=3)
             ),
             min_size=1,
             max_size=4,

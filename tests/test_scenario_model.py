@@ -178,7 +178,7 @@ class TestRobustness:
 
 _ODD = (
     None, True, 0, -1, 3, 0.5, 1e308, -1e-300, float("nan"), float("inf"), 10**30, "", "walk", "5 %",
-    "3 km/h",    "\ud800", [], [1], {}, {"a": 1}, [[]], "x" * 1000, "+10 % per week",
+    "3 km/h", "\ud800", [], [1], {}, {"a": 1}, [[]], "x" * 1000, "+10 % per week",
     {"from": 0, "to": 1, "steps": 3}, ["mon"],
 )  # fmt: skip
 

@@ -9,9 +9,13 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import Literal
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 from retrowalk.errors import InputError
+
+if TYPE_CHECKING:
+    import pint
 
 KindName = Literal["speed", "minutes", "days", "weeks", "years", "fraction"]
 
@@ -109,12 +113,19 @@ def _no_quantity(text: str, kind: KindName) -> str:
     return f"must be a number, or a number with a unit such as {example}, not {shown!r}"
 
 
+@cache
+def _registry() -> pint.UnitRegistry[float]:
+    import pint
+
+    return pint.UnitRegistry(cache_folder=None)
+
+
 def _factor_from_pint(unit: str, kind: KindName) -> float:
     table = KINDS[kind]
     if _UNIT_FOR_PINT.fullmatch(unit):
         import pint
 
-        registry: pint.UnitRegistry[float] = pint.UnitRegistry(cache_folder=None)
+        registry = _registry()
         try:
             return float(registry.Quantity(1, registry.Unit(unit)).to(table.pint_unit).magnitude)
         except pint.DimensionalityError:
