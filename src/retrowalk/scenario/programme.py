@@ -176,12 +176,20 @@ class Phase(Block):
 @lru_cache(maxsize=4096)
 def refusal(session: Session) -> str | None:
     """Why the model cannot cost a session (a speed or grade beyond its equations); None where it can."""
-    if session.modality not in LOCOMOTION:
+    if session.modality not in LOCOMOTION or session.speed is None or session.minutes == 0:
         return None
-    from retrowalk.model.load import split
+    from retrowalk.model.metabolic import check_limits
 
     try:
-        split(session)
+        if session.backward_share < 1:
+            check_limits(f"{session.modality}_forward", session.speed, session.grade)
+        if session.backward_share > 0 and session.match != "intensity":
+            check_limits(f"{session.modality}_backward", session.speed, session.grade)
+        elif session.backward_share > 0:
+            # Only the costs of both directions tell whether a backward speed of that intensity exists.
+            from retrowalk.model.load import split
+
+            split(session)
     except InputError as error:
         return str(error)
     return None
