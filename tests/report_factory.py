@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 PROBABILITIES = [0.05, 0.25, 0.5, 0.75, 0.95]
-GRADES = ["none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched", "user"]
+GRADES = ["none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched", "user", "untrained"]
 STATUS = ["measured", "derived", "assumed", "user"]
 SCENARIO = {
     "title": "Backward share in a six-week knee programme",
@@ -29,6 +29,7 @@ def make_result(
     days: tuple[int, ...] = (0, 14, 42, 70),
     axes: dict[str, list] | None = None,
     grade: str = "add_on",
+    beyond: str | None = None,
     status: str = "measured",
     better: str = "lower",
     people: int = 30,
@@ -75,6 +76,11 @@ def make_result(
             f"{o}_grade": (
                 ("case", "arm"),
                 np.full((cases, len(arms)), GRADES.index(grade), dtype="int8"),
+                flags,
+            ),
+            f"{o}_difference_grade": (
+                ("case", "arm"),
+                np.full((cases, len(arms)), GRADES.index(beyond or grade), dtype="int8"),
                 flags,
             ),
             f"{o}_baseline_status": ((), np.int8(STATUS.index(status)), status_flags),

@@ -34,7 +34,8 @@ def test_run_names_both_intervals_shares_grade_and_baseline() -> None:
     assert "numeric rating scale 0-10; lower is better; minimal important change 1" in text
     assert "Baseline 5.0, assumed, because no published value was found." in text
     assert "walking -1.5 -2.0 to -1.0 -3.1 to +0.1 30 % 40 % 15 % add-on trial" in text
-    assert "walking against usual_care: -1.5 (what we do not know: -2.0 to -1.0): better." in text
+    assert "walking against usual_care: -1.5 (what we do not know: -2.0 to -1.0): better; evidence" in text
+    assert "evidence: add-on trial." in text
 
 
 def test_text_ends_with_the_safety_note() -> None:
@@ -63,12 +64,21 @@ def test_small_clear_effect_is_called_small() -> None:
 def test_weak_evidence_never_says_better_outright(grade: str) -> None:
     text = words(text_summary(result(draws=41, effects={"walking": CLEAR}, grade=grade)))
     assert "better by assumption only" in text
-    assert "): better." not in text
+    assert "): better;" not in text
+
+
+def test_a_difference_has_the_grade_of_what_differs() -> None:
+    ds = result(draws=41, effects={"walking": CLEAR}, grade="none", beyond="dose_matched")
+    assert "): better; evidence: dose-matched trial." in words(text_summary(ds))
+    turned = words(text_summary(ds, reference="walking"))
+    assert (
+        "usual_care against walking: +1.5 (what we do not know: +1.0 to +2.0): worse by assumption" in turned
+    )
 
 
 def test_harm_is_called_worse() -> None:
     ds = result(draws=41, effects={"walking": CLEAR}, better="higher")
-    assert "): worse." in words(text_summary(ds))
+    assert "): worse; evidence" in words(text_summary(ds))
 
 
 def test_one_draw_says_that_sureness_is_unknown() -> None:
@@ -80,7 +90,9 @@ def test_replicates_add_the_share_of_significant_trials() -> None:
     text = words(
         text_summary(result(draws=41, effects={"walking": CLEAR}, replicates=5, noise=0.01, people=200))
     )
-    assert "A trial of this size finds a significant difference (p < .05) in 100 % of cases" in text
+    assert (
+        "Of trials of this size, 100 % find a significant difference (p < .05; what we do not know:" in text
+    )
     assert "the luck of one trial:" in text
 
 

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "summary": ("results", "Print what came out, as a table to read."),
     "export": ("results", "Write a result as one netCDF file."),
     "evidence": ("literature", "Read the published evidence retrowalk rests on."),
+    "calibrate": ("calibrate", "Fit the parameters to the published evidence again."),
     "schema": ("documents", "Print the JSON Schema of scenario files."),
     "info": ("machine", "Print versions and what this machine offers."),
     "warmup": ("machine", "Compile the kernels once, so that the first run starts faster."),

@@ -170,6 +170,7 @@ def _columns(at: xr.Dataset, known: OutcomeFacts) -> dict[str, list[Any]]:
         "luck_upper": numbers(f"{o}_luck", bound="upper"),
         "assessed": numbers("assessed"),
         "evidence": _grades(at, f"{o}_grade") or same("unknown"),
+        "difference_evidence": _grades(at, f"{o}_difference_grade") or same(None),
         "note": same(SAFETY_NOTE),
     }
 

@@ -45,8 +45,8 @@ def summarize(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
         ``o_significant`` (estimate), ``o_luck`` (bound)
             With replicates: share of trials in which Welch's test on observed change finds p < .05
             (two-sided), and the central 90 % of observed differences over trials: *the luck of one trial*.
-        ``o_grade``, ``o_baseline_status``
-            As in the result.
+        ``o_grade``, ``o_difference_grade``, ``o_baseline_status``
+            As in the result: of the arm, of what it does beyond the reference arm, of the baseline.
 
     Raises
     ------

@@ -36,7 +36,7 @@ def sweep_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) 
     for known in (facts(ds, outcome) for outcome in outcome_names(ds)):
         for day in days:
             rows = [view.rows(known, [day]) for view in views]
-            grades |= {row["evidence"] for found in rows for row in found}
+            grades |= {_grade(row) for found in rows for row in found}
             blocks.append(_block(known, day, views, rows))
     return blocks, grades
 
@@ -79,8 +79,13 @@ def _level_cells(row: Row, name: str, digits: int) -> list[str]:
         signed(number(row["change"]), digits),
         span(number(row["people_lower"]), number(row["people_upper"]), digits),
         percent(number(row["responders_true"])),
-        grade_words(row["evidence"]),
+        grade_words(_grade(row)),
     ]
+
+
+def _grade(row: Row) -> str:
+    """The grade of what the table compares: the difference, or the change where there is no reference arm."""
+    return str(row["difference_evidence"] or row["evidence"])
 
 
 def _add_significance(cells: list[list[str]], rows: list[Row]) -> None:
@@ -102,7 +107,7 @@ def _clause(known: OutcomeFacts, view: AxisLevels, best: Best | None, rows: list
             f"{name}: {best.level} comes out best but cannot be told from the others "
             f"(best of all in {share} of draws, better than {best.next_level} in {beats})"
         )
-    if {row["evidence"] for row in rows} <= UNSUPPORTED:
+    if {_grade(row) for row in rows} <= UNSUPPORTED:
         return f"{name}: {best.level} is best in {share} of draws, by assumption only ({_grades(rows)})"
     return f"{name}: {best.level} can be told from the others (best in {share} of draws){_size(known, best)}"
 
@@ -116,7 +121,7 @@ def _size(known: OutcomeFacts, best: Best) -> str:
 
 
 def _grades(rows: list[Row]) -> str:
-    return ", ".join(dict.fromkeys(grade_words(row["evidence"]) for row in rows))
+    return ", ".join(dict.fromkeys(grade_words(_grade(row)) for row in rows))
 
 
 def _sentence(clauses: list[str]) -> str:

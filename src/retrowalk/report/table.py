@@ -57,7 +57,7 @@ def arm_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) ->
         _block(known, [row for row in rows if (row["outcome"], row["day"]) == (known.name, day)])
         for known, day in chosen
     ]
-    return blocks, {row["evidence"] for row in rows}
+    return blocks, {row[name] for row in rows for name in ("evidence", "difference_evidence")}
 
 
 def _block(known: OutcomeFacts, rows: list[Row]) -> str:
@@ -97,9 +97,11 @@ def comparison(known: OutcomeFacts, row: Row, digits: int) -> str:
     mean, lower, upper = (
         number(row[name]) for name in ("difference", "difference_lower", "difference_upper")
     )
+    grade = row["difference_evidence"]
     words = (
         f"{row['arm']} against {row['reference_arm']}: {signed(mean, digits)}{unit_words(known.unit)} "
-        f"({UNKNOWN}: {span(lower, upper, digits)}): {verdict(mean, lower, upper, known, row['evidence'])}."
+        f"({UNKNOWN}: {span(lower, upper, digits)}): {verdict(mean, lower, upper, known, grade)}; "
+        f"evidence: {grade_words(grade)}."
     )
     if row["significant"] is not None:
         words += f" {_significance(row, digits)}"
@@ -108,9 +110,9 @@ def comparison(known: OutcomeFacts, row: Row, digits: int) -> str:
 
 def _significance(row: Row, digits: int) -> str:
     lower, upper = number(row["significant_lower"]), number(row["significant_upper"])
-    unknown = "" if lower != lower else f"{UNKNOWN}: {percent(lower)} to {percent(upper)}; "
+    unknown = "" if lower != lower else f"; {UNKNOWN}: {percent(lower)} to {percent(upper)}"
     luck = span(number(row["luck_lower"]), number(row["luck_upper"]), digits)
     return (
-        f"A trial of this size finds a significant difference (p < .05) in {percent(row['significant'])} "
-        f"of cases ({unknown}{LUCK}: {luck})."
+        f"Of trials of this size, {percent(row['significant'])} find a significant difference "
+        f"(p < .05{unknown}; {LUCK}: {luck})."
     )

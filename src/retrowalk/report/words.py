@@ -22,7 +22,7 @@ GRADES = {
     "uncontrolled": ("uncontrolled", "before-and-after studies without a control group"),
     "add_on": ("add-on trial", "trials that added it to usual care, against usual care alone"),
     "dose_matched": ("dose-matched trial", "trials that compared it with another programme of equal dose"),
-    "untrained": ("no training", "no training that could have an effect"),
+    "untrained": ("no training", "nothing is done, or nothing beyond the reference arm"),
     "user": ("your own numbers", "effects given in the scenario by its author"),
 }
 
@@ -81,7 +81,7 @@ def verdict(mean: float, lower: float, upper: float, facts: OutcomeFacts, grade:
         return "cannot be told from no effect"
     word = "better" if facts.sign * mean > 0 else "worse"
     if grade in UNSUPPORTED:
-        return f"{word} by assumption only ({grade_words(grade)})"
+        return f"{word} by assumption only"
     minimum = facts.minimal_important_change
     if minimum is not None and abs(mean) < minimum:
         return f"{word}, but by less than the minimal important change"
