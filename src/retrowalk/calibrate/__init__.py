@@ -1,6 +1,6 @@
 """From published evidence to the parameters that ship with the package."""
 
-from retrowalk.calibrate.files import default_folder, save
-from retrowalk.calibrate.run import Calibration, calibrate
+from retrowalk.calibrate.files import check_target, default_folder, save, save_report
+from retrowalk.calibrate.run import SEED, Calibration, calibrate
 
-__all__ = ["Calibration", "calibrate", "default_folder", "save"]
+__all__ = ["SEED", "Calibration", "calibrate", "check_target", "default_folder", "save", "save_report"]

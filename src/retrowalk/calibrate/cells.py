@@ -37,9 +37,9 @@ class GainPrior:
 
     def reduced(self, components: Sequence[int], places: Sequence[int]) -> GainPrior:
         """Without the latent normals that none of these components' cells of these outcomes loads on."""
-        used = self.loadings[np.ix_(components, places)].any(axis=(0, 1))
-        keys = tuple(key for key, kept in zip(self.keys, used.tolist(), strict=True) if kept)
-        return GainPrior(self.mean, self.loadings[:, :, used], keys)
+        loaded = self.loadings[np.ix_(components, places)] != 0
+        used = np.flatnonzero(loaded.any(axis=(0, 1)))
+        return GainPrior(self.mean, self.loadings[:, :, used], tuple(self.keys[place] for place in used))
 
 
 def gain_prior() -> GainPrior:

@@ -46,7 +46,7 @@ class Design:
     @cached_property
     def trained(self) -> tuple[int, ...]:
         """Components that any arm of any row trained, by number."""
-        loads = sum(arm.loads for row in self.rows for arm in row.protocols)
+        loads = np.sum([arm.loads for row in self.rows for arm in row.protocols], axis=0)
         return tuple(int(place) for place in np.flatnonzero(loads))
 
     @cached_property
@@ -58,7 +58,8 @@ class Design:
     def sampling(self) -> Array:
         """Covariance of sampling errors, (row, row), on the scale of the values."""
         se = np.array([row.se for row in self.rows])
-        return se[:, None] * se * np.array([[error_correlation(a, b) for b in self.rows] for a in self.rows])
+        correlation = np.array([[error_correlation(a, b) for b in self.rows] for a in self.rows])
+        return np.asarray(se[:, None] * se * correlation)
 
     @cached_property
     def between(self) -> Array:

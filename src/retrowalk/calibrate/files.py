@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from retrowalk.calibrate.report import TITLE, report_text
 from retrowalk.calibrate.run import Calibration
-from retrowalk.calibrate.store import write
-from retrowalk.errors import InputError
+from retrowalk.calibrate.store import holds_draws, write
+from retrowalk.errors import InputError, RunError
 
 #: Files of a calibration, by the name of its dataset.
 NAMES = {"posterior": "posterior.nc", "prior": "prior.nc"}
@@ -29,17 +30,59 @@ def default_folder() -> Path:
     return package / "parameters"
 
 
+def check_target(folder: Path, report: Path | None = None, *, overwrite: bool = False) -> None:
+    """Refuse what could not be written before any work is done.
+
+    Raises
+    ------
+    InputError
+        If `folder` is no folder, or a file to be written is something else and `overwrite` is not set.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: make it first, or name another one")
+    other = [path for name in NAMES.values() if (path := folder / name).exists() and not holds_draws(path)]
+    if report is not None and report.exists() and not _is_report(report):
+        other.append(report)
+    if other and not overwrite:
+        raise InputError(f"{other[0]} holds something else: name another place, or allow --overwrite")
+    if report is not None and not report.parent.is_dir():
+        raise InputError(f"{report.parent} is no folder: make it first, or name another place for the report")
+
+
 def save(calibration: Calibration, folder: Path, *, overwrite: bool = False) -> tuple[Path, ...]:
     """Write posterior and prior into an existing folder; returns their paths.
 
     Raises
     ------
     InputError
-        If `folder` is none, or a file there is something else and `overwrite` is not set.
+        As `check_target`.
+    RunError
+        If the file system refuses.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: make it first, or name another one")
+    check_target(folder, overwrite=overwrite)
     paths = tuple(folder / name for name in NAMES.values())
     for kind, path in zip(NAMES, paths, strict=True):
-        write(getattr(calibration, kind), path, overwrite=overwrite)
+        write(getattr(calibration, kind), path)
     return paths
+
+
+def save_report(calibration: Calibration, path: Path) -> None:
+    """Write the report on a calibration as Markdown.
+
+    Raises
+    ------
+    RunError
+        If the file system refuses.
+    """
+    try:
+        path.write_text(report_text(calibration), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror or error}") from error
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline().rstrip() == TITLE
+    except OSError:
+        return False

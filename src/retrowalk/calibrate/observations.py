@@ -75,13 +75,25 @@ def observations(evidence: Evidence) -> tuple[Observation, ...]:
 
 
 def digest(rows: tuple[Observation, ...], table: tuple[Prior, ...]) -> str:
-    """SHA-256 of everything a fit reads: the rows with their programmes and baselines, and the priors."""
+    """SHA-256 of everything a fit reads: the rows with their programmes and baselines, and the priors.
 
-    def plain(value: object) -> object:
-        return value.tolist() if isinstance(value, np.ndarray) else value.model_dump()  # type: ignore[attr-defined]
+    Numbers count to nine digits, so that the last bits of another machine make no difference.
+    """
+    beliefs = [row.model_dump(exclude={"unit", "reason"}) for row in table]
+    content = _plain({"rows": [asdict(row) for row in rows], "priors": beliefs})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    content = {"rows": [asdict(row) for row in rows], "priors": [row.model_dump() for row in table]}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=plain).encode()).hexdigest()
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Prior):
+        return _plain(value.model_dump(exclude={"unit", "reason"}))
+    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 def _observation(evidence: Evidence, effect: Effect) -> Observation:

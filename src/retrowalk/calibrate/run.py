@@ -53,6 +53,8 @@ class Calibration:
         Of the importance weights of the candidates.
     distinct : int
         Different nuisance draws among the posterior's.
+    seed, candidates : int
+        As asked for.
     """
 
     posterior: xr.Dataset
@@ -63,6 +65,8 @@ class Calibration:
     prior_expected: Array
     effective_size: float
     distinct: int
+    seed: int
+    candidates: int
 
 
 def calibrate(
@@ -107,6 +111,8 @@ def calibrate(
         prior_expected=fit.predicted(fit.linearise(design, gains, before), latent),
         effective_size=fit.effective_size(weights),
         distinct=int(np.unique(picked).size),
+        seed=seed,
+        candidates=candidates,
     )
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from retrowalk.catalogue import modalities, outcomes
-from retrowalk.errors import InputError, RunError
+from retrowalk.errors import RunError
 
 Array = NDArray[np.float64]
 
@@ -44,18 +44,14 @@ def as_dataset(values: dict[str, Array], attributes: dict[str, str]) -> xr.Datas
     return xr.Dataset(data, coords, attributes)
 
 
-def write(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+def write(dataset: xr.Dataset, path: Path) -> None:
     """Write draws to `path`, whole or not at all.
 
     Raises
     ------
-    InputError
-        If something other than calibrated draws stands there and `overwrite` is not set.
     RunError
         If the file system refuses.
     """
-    if path.exists() and not overwrite and not _is_ours(path):
-        raise InputError(f"{path} exists and holds no calibrated draws: choose another folder or overwrite")
     encoding = {
         name: {**PACKED, "scale_factor": 10.0**-decimals} for name, (_, decimals, _, _) in VARIABLES.items()
     }
@@ -72,7 +68,8 @@ def write(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
         raise RunError(f"{path}: {error.strerror or error}") from error
 
 
-def _is_ours(path: Path) -> bool:
+def holds_draws(path: Path) -> bool:
+    """Whether a file is one that `write` has written."""
     try:
         with xr.open_dataset(path, engine="h5netcdf") as found:
             return "calibration" in found.attrs

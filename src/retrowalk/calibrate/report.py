@@ -1,0 +1,170 @@
+"""The calibration in words and tables: what was used, how well it is predicted, what remains open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrowalk.calibrate.observations import Observation
+from retrowalk.calibrate.pulls import Refits
+from retrowalk.calibrate.run import Calibration
+from retrowalk.catalogue import outcomes
+
+Array = NDArray[np.float64]
+
+TITLE = "# Parameters: what the evidence says and what it leaves open"
+
+#: The trial whose protocol the shipped scenario knee_trial repeats.
+HEADLINE = ("alghadir2019/pain_retro_control", "alghadir2019/disability_retro_control")
+
+
+def report_text(calibration: Calibration) -> str:
+    """The report as Markdown."""
+    parts = (_opening, _rows, _gains, _shared, _pulls)
+    return "\n".join([*(line for part in parts for line in part(calibration)), ""])
+
+
+def _opening(found: Calibration) -> Iterator[str]:
+    sources = len({row.source for row in found.rows})
+    yield TITLE
+    yield ""
+    yield f"Made by `retrowalk calibrate --report` (seed {found.seed}); numbers change with the tables only."
+    yield ""
+    yield (
+        f"{len(found.rows)} published numbers of {sources} sources enter, those with role `fit` in "
+        "`evidence/effects.csv`. Statements that something was or was not significant stay out, and so do "
+        "changes of oxygen cost, which contradict each other and hold practice as much as fitness. Gains are "
+        "fitted by generalised least squares with the priors of `calibrate/priors.csv`; time constants, "
+        "fatigue, dose exponent, heterogeneity, assumed doses and the SDs behind standardised differences "
+        f"are drawn from their priors and weighed by the evidence: {found.candidates} candidates count like "
+        f"{found.effective_size:.0f} independent ones, {found.distinct} different ones among the "
+        f"{found.posterior.sizes['draw']} draws kept."
+    )
+
+
+def _rows(found: Calibration) -> Iterator[str]:
+    yield from ("", "## Published and predicted", "")
+    yield (
+        "Expected: what the model says of this programme in these people, after and before the fit (mean, "
+        "SD). A trial's result: where a result of that size and kind would fall, 90 %. In-sample, so no test."
+    )
+    yield ""
+    lines, inside = [], 0
+    for i, row in enumerate(found.rows):
+        low, high = sorted(np.quantile(found.replicated[:, i] * row.scale, (0.05, 0.95)))
+        published = row.value * row.scale
+        inside += int(low <= published <= high)
+        lines.append([
+            row.id, row.outcome, row.unit, _pair(row.value, row.se, row.scale),
+            _mean_sd(found.expected[:, i] * row.scale), f"{_number(low)} to {_number(high)}",
+            _mean_sd(found.prior_expected[:, i] * row.scale),
+        ])  # fmt: skip
+    yield from _table(
+        (
+            "row",
+            "outcome",
+            "unit",
+            "published (SE)",
+            "expected",
+            "a trial's result",
+            "expected, priors alone",
+        ),
+        lines,
+    )
+    yield ""
+    yield f"{inside} of {len(found.rows)} published numbers lie inside their 90 % interval."
+
+
+def _gains(found: Calibration) -> Iterator[str]:
+    yield from ("", "## Gains of walking", "")
+    yield (
+        "SD of the population per reference programme (20 min at 1.0 m/s, three times a week, six weeks), "
+        "counted so that more is better: mean and SD; in brackets the priors alone."
+    )
+    yield ""
+    lines = []
+    for name, outcome in outcomes().items():
+        better = 1.0 if outcome.better == "higher" else -1.0
+        after, before = (data["gain"].sel(outcome=name) * better for data in (found.posterior, found.prior))
+        cells = [
+            f"{_mean_sd(a.values)} [{_mean_sd(b.values)}]"
+            for a, b in (
+                *(
+                    (after.sel(component=c), before.sel(component=c))
+                    for c in ("walk_forward", "walk_backward")
+                ),
+                tuple(
+                    g.sel(component="walk_backward") - g.sel(component="walk_forward")
+                    for g in (after, before)
+                ),
+            )
+        ]
+        difference = after.sel(component="walk_backward") - after.sel(component="walk_forward")
+        lines.append([name, *cells, f"{float((difference > 0).mean()):.2f}"])
+    yield from _table(("outcome", "forward", "backward", "backward - forward", "P(backward better)"), lines)
+
+
+def _shared(found: Calibration) -> Iterator[str]:
+    after, before = found.posterior, found.prior
+    yield from ("", "## Shared by all outcomes", "")
+    lines = [
+        [label, _mean_sd(after[name].values), _mean_sd(before[name].values)]
+        for name, label in (("dose_exponent", "dose exponent"), ("heterogeneity", "heterogeneity [SD]"))
+    ]
+    yield from _table(("parameter", "after the fit", "priors alone"), lines)
+    yield ""
+    yield (
+        "Time constants, fatigue fractions and the SD of responses between people learn next to nothing from "
+        "these rows: they are what the priors say."
+    )
+
+
+def _pulls(found: Calibration) -> Iterator[str]:
+    yield from ("", "## The knee trial, and who pulls on it", "")
+    yield (
+        "Expected difference between backward walking on top of physiotherapy and physiotherapy alone in "
+        "alghadir2019 (points; mean, SD), fitted to everything, to parts, and to everything but one source."
+    )
+    yield ""
+    refits = Refits.of(found.rows, seed=found.seed)
+    ids = [row.id for row in found.rows]
+    heads = [name for name in HEADLINE if name in ids]
+    places = [ids.index(name) for name in heads]
+
+    def cells(label: str, mean: Array, sd: Array) -> list[str]:
+        return [label, *(_pair(float(mean[i]), float(sd[i]), found.rows[i].scale) for i in places)]
+
+    lines = [
+        cells("published (SE)", refits.design.values, np.array([row.se for row in found.rows])),
+        cells("all studies", *refits.predict(lambda row: True)),
+        cells("this trial alone", *refits.predict(lambda row: row.source == "alghadir2019")),
+        cells("priors alone", *refits.predict(lambda row: False)),
+        *(cells(f"without {name}", *refits.predict(_other_than(name))) for name in refits.design.sources),
+    ]
+    yield from _table(("fitted to", *(name.partition("/")[2].replace("_", " ") for name in heads)), lines)
+
+
+def _other_than(source: str) -> Callable[[Observation], bool]:
+    return lambda row: row.source != source
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for line in lines:
+        yield f"| {' | '.join(line)} |"
+
+
+def _mean_sd(values: Array) -> str:
+    return _pair(float(values.mean()), float(values.std()))
+
+
+def _pair(centre: float, spread: float, scale: float = 1.0) -> str:
+    return f"{_number(centre * scale)} ({_number(spread * abs(scale))})"
+
+
+def _number(value: float) -> str:
+    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.995 else f"{value:.3f}"
+    return "0" if float(text) == 0 else text
