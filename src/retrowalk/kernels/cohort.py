@@ -12,26 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.kernels.compile import jit
+from retrowalk.kernels.linear import fading, respond_linear
 
 Array: TypeAlias = NDArray[Any]
 
-#: Members per block: 512 float32 of each of nine rows stay inside a 32 KiB first-level cache.
+#: Members per block: 512 float32 of each of eight rows stay inside a 32 KiB first-level cache.
 BLOCK = 512
 
 ONE_COMPONENT, BANISTER, FITNESS_DELAY, VARIABLE_DOSE, NONLINEAR = range(5)
 INCLUSIVE, EXCLUSIVE, FILTER = range(3)
 
 # Rows of the state of a block.
-FITNESS, FATIGUE, DELAY, RECENT, FITNESS_DOSE, FATIGUE_DOSE, GAINED, DOSE, TIRING = range(9)
-ROWS = 9
+FITNESS, FATIGUE, RECENT, FITNESS_DOSE, FATIGUE_DOSE, GAINED, DOSE, TIRING = range(8)
+ROWS = 8
 
 
 @jit
 def _receive(state: Array, attended: Array, sensitivity: Array, gain: float, dose: float, width: int) -> None:
     """Impulses of one visit: `GAINED` weighs every modality by its gain, `DOSE` does not."""
     for i in range(width):
-        state[DOSE, i] = attended[i] * dose
-        state[GAINED, i] = attended[i] * (gain + sensitivity[i] * dose)
+        came = np.float32(attended[i])
+        state[DOSE, i] = came * dose
+        state[GAINED, i] = came * (gain + sensitivity[i] * dose)
 
 
 @jit
@@ -42,12 +44,9 @@ def _rest(state: Array, width: int) -> None:
 
 
 @jit
-def _tire(state: Array, family: int, form: int, decay_recent: float, width: int) -> None:
-    """What the day adds to fatigue; for `variable_dose` it grows with the recent load."""
-    if family != VARIABLE_DOSE:
-        for i in range(width):
-            state[TIRING, i] = state[GAINED, i]
-    elif form == INCLUSIVE:
+def _tire(state: Array, form: int, decay_recent: float, width: int) -> None:
+    """What the day adds to fatigue under `variable_dose`: it grows with the recent load."""
+    if form == INCLUSIVE:
         for i in range(width):
             state[RECENT, i] = decay_recent * state[RECENT, i] + state[DOSE, i]
             state[TIRING, i] = state[RECENT, i] * state[GAINED, i]
@@ -102,28 +101,24 @@ def _advance(
     unit: Array,
     width: int,
 ) -> bool:
-    """One day: `decay` holds exp(-1/tau) of fitness, fatigue, delay, recent load (1/tau if nonlinear)."""
+    """One day of a model that is not linear: `decay` as in `respond`."""
     if family == NONLINEAR:
         up = _wane(state[FITNESS], state[FITNESS_DOSE], decay[0], exponent[0], unit[0],
                    state[GAINED], state[DOSE], width)  # fmt: skip
         down = _wane(state[FATIGUE], state[FATIGUE_DOSE], decay[1], exponent[1], unit[1],
                      state[GAINED], state[DOSE], width)  # fmt: skip
         return up and down
-    _tire(state, family, form, decay[3], width)
+    _tire(state, form, decay[3], width)
     _accumulate(state[FITNESS], decay[0], state[GAINED], same_day, width)
-    if family != ONE_COMPONENT:
-        _accumulate(state[FATIGUE], decay[1], state[TIRING], same_day, width)
-    if family == FITNESS_DELAY:
-        _accumulate(state[DELAY], decay[2], state[GAINED], same_day, width)
+    _accumulate(state[FATIGUE], decay[1], state[TIRING], same_day, width)
     return True
 
 
 @jit
 def _record(state: Array, weight: Array, start: Array, out: Array, width: int) -> None:
-    """X = weight_G (G - D) - weight_H H, added to the baseline on the link scale."""
+    """X = weight_G G - weight_H H, added to the baseline on the link scale."""
     for i in range(width):
-        grown = weight[0] * (state[FITNESS, i] - state[DELAY, i])
-        out[i] = start[i] + (grown - weight[1] * state[FATIGUE, i])
+        out[i] = start[i] + (weight[0] * state[FITNESS, i] - weight[1] * state[FATIGUE, i])
 
 
 @jit
@@ -155,7 +150,7 @@ def respond(
         Whether the load of a day counts on that day.
     visit_on, record_on : (days,) int32
         Row of `attended`, row of `out`; -1 where the day has none.
-    attended : (visits, members) float32
+    attended : (visits, members) bool or float32
         1 where a member came, else 0.
     gain, dose : (visits,) float32
         Sum over modalities of gain times impulse [SD], and of impulse [reference sessions].
@@ -175,8 +170,14 @@ def respond(
     int
         -1, or the first day on which a nonlinear step would pass below zero.
     """
+    linear = family in (ONE_COMPONENT, BANISTER, FITNESS_DELAY)
+    fades = fading(decay, visit_on.shape[0])
     for first in range(0, out.shape[1], BLOCK):
         width = min(BLOCK, out.shape[1] - first)
+        if linear:
+            respond_linear(family == FITNESS_DELAY, same_day, visit_on, record_on, attended, gain, dose,
+                           fades, weight, sensitivity, start, state, out, first, width)  # fmt: skip
+            continue
         block = slice(first, first + width)
         state[:] = 0.0
         for day in range(visit_on.shape[0]):

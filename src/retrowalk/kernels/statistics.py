@@ -12,36 +12,101 @@ from retrowalk.kernels.compile import jit
 
 Array: TypeAlias = NDArray[Any]
 
-#: Buckets that values are dealt into before a quantile is looked for.
-BUCKETS = 256
+#: Buckets of equal width between four standard deviations below and above the mean, for quantiles.
+BUCKETS = 1024
+_REACH = 4.0
+_ZERO, _LAST = np.float32(0.0), np.float32(BUCKETS - 1)
+#: The bucket of those who are not counted.
+_ABSENT = np.int32(BUCKETS)
+
+#: Partial sums, each of every LANES-th value: a fixed order of addition that vector registers can follow.
+LANES = 128
 
 
 @jit
-def mean_sd(values: Array, count: int, out: Array) -> None:
-    """Mean and standard deviation (n - 1); NaN where they do not exist.
+def _total(lanes: Array) -> float:
+    width = LANES // 2
+    while width > 0:
+        lower, upper = lanes[:width], lanes[width : 2 * width]
+        for j in range(width):
+            lower[j] += upper[j]
+        width //= 2
+    return float(lanes[0])
 
-    Four partial sums, always dealt in the same way, hide the latency of an addition.
+
+@jit
+def _sum(values: Array, here: Array, lanes: Array) -> float:
+    lanes[:] = 0.0
+    for first in range(0, values.shape[0], LANES):
+        # A slice, because an index that is a sum might be negative for all the compiler knows.
+        part, counted = values[first : first + LANES], here[first : first + LANES]
+        for j in range(part.shape[0]):
+            lanes[j] += part[j] if counted[j] else _ZERO
+    return _total(lanes)
+
+
+@jit
+def _sum_of_squares(values: Array, here: Array, mean: float, lanes: Array) -> float:
+    lanes[:] = 0.0
+    for first in range(0, values.shape[0], LANES):
+        part, counted = values[first : first + LANES], here[first : first + LANES]
+        for j in range(part.shape[0]):
+            deviation = part[j] - mean if counted[j] else 0.0
+            lanes[j] += deviation * deviation
+    return _total(lanes)
+
+
+@jit
+def mean_sd(values: Array, here: Array, count: int, lanes: Array, out: Array) -> None:
+    """Mean and standard deviation (n - 1) of the `count` values that are `here`; NaN where there is none.
+
+    Sums are float64, `lanes` (LANES numbers) is their workspace.
     """
-    whole = count - count % 4
-    a = b = c = d = 0.0
-    for i in range(0, whole, 4):
-        a += values[i]
-        b += values[i + 1]
-        c += values[i + 2]
-        d += values[i + 3]
-    for i in range(whole, count):
-        a += values[i]
-    mean = ((a + b) + (c + d)) / count if count > 0 else math.nan
-    a = b = c = d = 0.0
-    for i in range(0, whole, 4):
-        a += (values[i] - mean) ** 2
-        b += (values[i + 1] - mean) ** 2
-        c += (values[i + 2] - mean) ** 2
-        d += (values[i + 3] - mean) ** 2
-    for i in range(whole, count):
-        a += (values[i] - mean) ** 2
+    mean = _sum(values, here, lanes) / count if count > 0 else math.nan
     out[0] = mean
-    out[1] = math.sqrt(((a + b) + (c + d)) / (count - 1)) if count > 1 else math.nan
+    out[1] = math.sqrt(_sum_of_squares(values, here, mean, lanes) / (count - 1)) if count > 1 else math.nan
+
+
+@jit
+def _number(values: Array, here: Array, low: np.float32, scale: np.float32, numbers: Array) -> None:
+    """Bucket of each value; the first and the last bucket take what lies beyond, the first NaN too."""
+    for i in range(values.shape[0]):
+        place = (values[i] - low) * scale
+        place = place if place > _ZERO else _ZERO
+        numbers[i] = np.int32(min(place, _LAST)) if here[i] else _ABSENT
+
+
+@jit
+def _locate(sizes: Array, rank: int, bucket: int, before: int) -> tuple[int, int]:
+    """Bucket of a rank and how many lie below it, sought upwards from `bucket` with `before` below that."""
+    while before + sizes[bucket] <= rank:
+        before += sizes[bucket]
+        bucket += 1
+    return bucket, before
+
+
+@jit
+def _gather(
+    values: Array, count: int, numbers: Array, sizes: Array, probabilities: Array, ends: Array, kept: Array
+) -> None:
+    """Copy the buckets in which quantiles lie to `kept`, each in one piece that ends at `ends[bucket]`."""
+    sizes[:] = 0
+    for i in range(values.shape[0]):
+        sizes[numbers[i]] += 1
+    ends[:] = -1
+    bucket = before = used = 0
+    for q in range(probabilities.shape[0]):
+        position = probabilities[q] * (count - 1)
+        for rank in range(math.floor(position), math.ceil(position) + 1):
+            bucket, before = _locate(sizes, rank, bucket, before)
+            if ends[bucket] < 0:
+                ends[bucket] = used
+                used += sizes[bucket]
+    for i in range(values.shape[0]):
+        end = ends[numbers[i]]
+        if end >= 0:
+            kept[end] = values[i]
+            ends[numbers[i]] = end + 1
 
 
 @jit
@@ -68,48 +133,47 @@ def _select(values: Array, first: int, last: int, rank: int) -> None:
 
 
 @jit
-def _deal(values: Array, count: int, low: float, scale: float, ends: Array, dealt: Array) -> None:
-    """Deal values into `BUCKETS` of ascending ranges; `ends[b]` becomes the end of bucket b in `dealt`."""
-    ends[:] = 0
-    for i in range(count):
-        ends[int((values[i] - low) * scale) + 1] += 1
-    for bucket in range(1, BUCKETS + 1):
-        ends[bucket] += ends[bucket - 1]
-    for i in range(count):
-        bucket = int((values[i] - low) * scale)
-        dealt[ends[bucket]] = values[i]
-        ends[bucket] += 1
+def _order(kept: Array, sizes: Array, ends: Array, bucket: int, rank: int) -> float:
+    """The value of that rank within a bucket."""
+    first = ends[bucket] - sizes[bucket]
+    _select(kept, first, ends[bucket] - 1, first + rank)
+    return kept[first + rank]  # type: ignore[no-any-return]  # arrays have no typed items here
 
 
 @jit
-def quantiles(values: Array, count: int, probabilities: Array, ends: Array, dealt: Array, out: Array) -> None:
-    """Quantiles by linear interpolation between order statistics.
+def quantiles(
+    values: Array,
+    here: Array,
+    count: int,
+    mean: float,
+    sd: float,
+    probabilities: Array,
+    numbers: Array,
+    tables: Array,
+    kept: Array,
+    out: Array,
+) -> None:
+    """Quantiles by linear interpolation between order statistics of the `count` values that are `here`.
 
-    `ends` (BUCKETS + 1 integers) and `dealt` (as long as `values`) are workspaces.
+    `mean` and `sd` say where to look; the result is exact whatever they are, as only buckets in which a
+    quantile lies are searched. `numbers` (uint16) and `kept`, both as long as `values`, and `tables`
+    (2, BUCKETS + 1) are workspaces.
     """
-    if count == 0:
-        out[:] = np.nan
+    if not sd > 0.0:
+        out[:] = mean if count == 1 or sd == 0.0 else np.nan
         return
-    low = high = values[0]
-    for i in range(count):
-        low = min(low, values[i])
-        high = max(high, values[i])
-    if not high - low > 0.0:
-        out[:] = low
-        return
-    # One part in a thousand less than BUCKETS keeps the largest value inside the last bucket.
-    _deal(values, count, low, np.float32(0.999 * BUCKETS) / (high - low), ends, dealt)
-    bucket, settled = 0, 0
+    sizes, ends = tables[0], tables[1]
+    scale = np.float32(BUCKETS / (2.0 * _REACH * sd))
+    _number(values, here, np.float32(mean - _REACH * sd), scale, numbers)
+    _gather(values, count, numbers, sizes, probabilities, ends, kept)
+    bucket = before = 0
     for q in range(probabilities.shape[0]):
         position = probabilities[q] * (count - 1)
-        rank = int(position)
-        fraction = position - rank
-        for wanted in range(rank, rank + 1 + (fraction > 0.0)):
-            while ends[bucket] <= wanted:
-                bucket += 1
-            first = ends[bucket - 1] if bucket > 0 else 0
-            _select(dealt, max(first, settled), ends[bucket] - 1, wanted)
-            settled = wanted
-        out[q] = dealt[rank]
-        if fraction > 0.0:
-            out[q] += fraction * (dealt[rank + 1] - dealt[rank])
+        rank = math.floor(position)
+        bucket, before = _locate(sizes, rank, bucket, before)
+        below = _order(kept, sizes, ends, bucket, rank - before)
+        out[q] = below
+        if position > rank:
+            bucket, before = _locate(sizes, rank + 1, bucket, before)
+            above = _order(kept, sizes, ends, bucket, rank + 1 - before)
+            out[q] = below + (position - rank) * (above - below)

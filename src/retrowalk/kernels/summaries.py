@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.kernels.cohort import BLOCK, ROWS, respond
+from retrowalk.kernels.cohort import BANISTER, BLOCK, INCLUSIVE, ROWS, respond
 from retrowalk.kernels.compile import jit
-from retrowalk.kernels.links import inverse_link, record
-from retrowalk.kernels.statistics import BUCKETS, mean_sd, quantiles
+from retrowalk.kernels.links import IDENTITY, inverse_link, reading, record
+from retrowalk.kernels.statistics import BUCKETS, LANES, mean_sd, quantiles
 
 Array: TypeAlias = NDArray[Any]
 
@@ -18,20 +19,8 @@ TRUE, OBSERVED, FALSE = range(3)
 
 
 @jit
-def _keep(values: Array, here: Array) -> None:
-    """Move the values of those assessed to the front."""
-    kept = 0
-    for i in range(values.shape[0]):
-        if here[i]:
-            values[kept] = values[i]
-            kept += 1
-
-
-@jit
 def _assess(
     eta: Array,
-    here: Array,
-    count: int,
     link: Array,
     base_true: Array,
     base_observed: Array,
@@ -40,29 +29,27 @@ def _assess(
     change: Array,
     observed: Array,
 ) -> None:
-    """Fill true values, true changes and observed changes; the `count` members assessed come first."""
+    """Fill true values, true changes and observed changes."""
     kind, lower, upper, low, high, step, sem = link
     inverse_link(int(kind), lower, upper, eta, true)
-    record(true, noise, sem, low, high, step, observed)
     for i in range(eta.shape[0]):
         change[i] = true[i] - base_true[i]
-        observed[i] = observed[i] - base_observed[i]
-    if count < eta.shape[0]:
-        _keep(true, here)
-        _keep(change, here)
-        _keep(observed, here)
+        noted = np.float32(reading(true[i], noise[i], sem, low, high, step))
+        observed[i] = noted - base_observed[i]
 
 
 @jit
-def _responders(change: Array, observed: Array, count: int, sign: float, minimum: float, out: Array) -> None:
+def _responders(
+    change: Array, observed: Array, here: Array, count: int, sign: float, minimum: float, out: Array
+) -> None:
     """Shares past the minimal important change: truly, as observed, and observed without being true."""
     truly = seen = falsely = 0
-    for i in range(count):
-        true = sign * change[i] >= minimum
-        noted = sign * observed[i] >= minimum
+    for i in range(change.shape[0]):
+        true = here[i] & (sign * change[i] >= minimum)
+        noted = here[i] & (sign * observed[i] >= minimum)
         truly += true
         seen += noted
-        falsely += noted and not true
+        falsely += noted & (not true)
     for kind, number in ((TRUE, truly), (OBSERVED, seen), (FALSE, falsely)):
         out[kind] = number / count if count > 0 else np.nan
 
@@ -138,8 +125,11 @@ def summarize_arm(
     state = np.empty((ROWS, BLOCK), np.float32)
     eta = np.empty((records, members), np.float32)
     sensitivity = np.empty(members, np.float32)
-    true, change, observed, dealt = np.empty((4, members), np.float32)
-    ends = np.empty(BUCKETS + 1, np.int64)
+    # One by one: rows of an unpacked array would count as strided, which keeps loops from being vectorised.
+    true, change = np.empty(members, np.float32), np.empty(members, np.float32)
+    observed, kept = np.empty(members, np.float32), np.empty(members, np.float32)
+    numbers, tables = np.empty(members, np.uint16), np.empty((2, BUCKETS + 1), np.int32)
+    lanes = np.empty(LANES)
     counts = np.empty(records, np.int64)
     for e in range(records):
         counts[e] = np.sum(assessed[e])
@@ -153,16 +143,17 @@ def summarize_arm(
             if fault >= 0:
                 return fault
             for e in range(records):
-                count = counts[e]
-                _assess(eta[e], assessed[e], count, link[k], base_true[k], base_observed[k],
-                        noise[k, e], true, change, observed)  # fmt: skip
-                mean_sd(true, count, out_level[d, k, :, e])
-                mean_sd(change, count, out_change[d, k, :, e])
-                mean_sd(observed, count, out_observed[d, k, :, e])
-                _responders(change, observed, count, minimum[k, 0], minimum[k, 1],
+                here, count = assessed[e], counts[e]
+                _assess(eta[e], link[k], base_true[k], base_observed[k], noise[k, e], true, change, observed)
+                for values, level, out in (
+                    (true, out_level, out_quantile), (change, out_change, out_change_quantile)
+                ):  # fmt: skip
+                    mean_sd(values, here, count, lanes, level[d, k, :, e])
+                    quantiles(values, here, count, level[d, k, 0, e], level[d, k, 1, e], probabilities,
+                              numbers, tables, kept, out[d, k, :, e])  # fmt: skip
+                mean_sd(observed, here, count, lanes, out_observed[d, k, :, e])
+                _responders(change, observed, here, count, minimum[k, 0], minimum[k, 1],
                             out_responders[d, k, :, e])  # fmt: skip
-                quantiles(true, count, probabilities, ends, dealt, out_quantile[d, k, :, e])
-                quantiles(change, count, probabilities, ends, dealt, out_change_quantile[d, k, :, e])
     return -1
 
 
@@ -214,3 +205,21 @@ def follow_arm(
                     if not assessed[e, i]:
                         out_observed[d, k, e, i] = np.nan
     return -1
+
+
+def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Kernels that others call, with arguments of the types they call them with."""
+
+    def single(*shape: int) -> Array:
+        return np.ones(shape, np.float32)
+
+    link = np.array([[IDENTITY, 0.0, 1.0, -np.inf, np.inf, 0.1, 0.1]])
+    common = (
+        BANISTER, INCLUSIVE, False, np.zeros(1, np.int32), np.zeros(1, np.int32), single(1, 2),
+        single(1, 1, 1), single(1, 1), single(1, 1, 4), single(1, 1, 2), single(1, 1, 2), single(1, 1, 2),
+        single(1, 1), single(1, 2), single(1, 2), np.ones((1, 2), np.bool_), link,
+    )  # fmt: skip
+    statistics = [single(1, 1, size, 1) for size in (2, 1, 2, 1, 2, 3)]
+    yield summarize_arm, (*common, np.ones((1, 2)), single(1, 1, 2), single(1, 2), single(1, 2),
+                          np.array([0.5]), *statistics)  # fmt: skip
+    yield follow_arm, (*common, single(1, 1, 2), single(1, 1, 1, 2), single(1, 1, 1, 2))
