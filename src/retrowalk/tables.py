@@ -18,7 +18,7 @@ MAX_BYTES = 16 * 2**20
 class Row(BaseModel):
     """Base of all table rows: frozen, and a column that the table does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 RowT = TypeVar("RowT", bound=Row)

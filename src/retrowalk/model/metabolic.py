@@ -7,8 +7,6 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from retrowalk.catalogue import modalities
 from retrowalk.errors import InputError
 from retrowalk.tables import Row, read_table
@@ -198,6 +196,8 @@ def fit_backward_ratio() -> BackwardRatio:
     Coefficients are rounded to four decimals, which makes them equal on every machine.
     """
     rows = [row for row in cost_rows() if row.role == "fit"]
+    import numpy as np  # the fit alone needs it, reading a scenario does not
+
     design = np.array([_terms(row) for row in rows])
     solution = np.linalg.lstsq(design, np.log([row.ratio for row in rows]), rcond=None)[0]
     return BackwardRatio(*(round(float(value), 4) for value in solution))
