@@ -179,3 +179,6 @@ def test_interrupted_sweep_leaves_130_and_the_command_to_go_on(tmp_path: Path) -
     assert "finished cases are kept. Go on with: retrowalk sweep long.yaml -o long.zarr" in words
     assert "Traceback" not in words
     assert "long.zarr: unfinished" in retrowalk("status", "long.zarr", cwd=tmp_path).out
+    summary = retrowalk("summary", "long.zarr", cwd=tmp_path)
+    told = "are not finished; this summary is of the other" if summary.code == 0 else "no case of this sweep"
+    assert told in summary.err

@@ -49,6 +49,18 @@ def test_default_assessment_is_the_end_of_training() -> None:
     assert "week 2, week 10" in text_summary(result(), days=[14, 70])
 
 
+def test_what_the_author_put_in_is_named() -> None:
+    ds = result()
+    scenario = json.loads(ds.attrs["scenario"])
+    own = {"modality": "walk", "direction": "backward", "outcome": "knee_pain", "source": "our pilot"}
+    scenario |= {"parameters": "prior", "gains": [own]}
+    scenario["population"]["baseline"] = {"knee_pain": {"mean": 4.0, "sd": 1.0}}
+    text = words(text_summary(ds.assign_attrs(scenario=json.dumps(scenario))))
+    assert "40 draws; the priors alone, without the evidence." in text
+    assert "user-supplied effect of walk backward on knee_pain; source: our pilot" in text
+    assert "user-supplied baseline of knee_pain; source: not given" in text
+
+
 def test_interval_across_zero_claims_nothing() -> None:
     text = words(text_summary(result(draws=41, effects={"walking": UNCLEAR})))
     assert "cannot be told from no effect" in text

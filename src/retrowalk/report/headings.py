@@ -42,6 +42,8 @@ def heading(ds: xr.Dataset, days: Sequence[int]) -> str:
     others = [day for day in map(int, ds["day"].values) if day > 0 and day not in days]
     more = f" (also assessed: week {', '.join(map(week, others))})" if others else ""
     title = str(ds.attrs.get("title") or scenario.get("title") or "retrowalk")
+    if scenario.get("parameters") == "prior":
+        counts.append("the priors alone, without the evidence")
     return (
         f"{title}\n{'; '.join(counts)}.\nChange from day 0 to {shown}{more}.\n"
         f'"{UNKNOWN}": where the mean lies with 90 % probability, given the evidence and the model.\n'
