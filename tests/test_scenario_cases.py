@@ -7,7 +7,9 @@ import pytest
 from retrowalk.errors import InputError
 from retrowalk.scenario import (
     axis_labels,
+    case_values,
     cases,
+    chosen_cases,
     load_scenario,
     number_of_cases,
     parse_scenario,
@@ -16,6 +18,7 @@ from scenario_files import SMALL, changed
 
 SHARE = "arms.walking.phases.0.sessions.0.backward_share"
 MINUTES = "arms.walking.phases.0.sessions.0.minutes"
+SPEED = "arms.walking.phases.0.sessions.0.speed"
 
 
 class TestCases:
@@ -124,6 +127,42 @@ class TestCases:
         start = time.process_time()
         assert sum(1 for _ in cases(scenario)) == 10_000
         assert time.process_time() - start < 6
+
+    @pytest.mark.parametrize(
+        "sweep",
+        [
+            f"{{{SHARE}: [0, 50 %], {MINUTES}: [10, 20 min, 0.5 h]}}",
+            "{arms.walking.phases.0.weeks: {from: 2, to: 8, steps: 4}, model.impulse: [same_day, next_day]}",
+            f"{{{MINUTES}: [10, 20], latin_hypercube: 3, over: {{{SHARE}: [0, 1], seed: [9, 99]}}}}",
+            f"{{{SPEED}: [3 km/h, 1, 1.2], {SHARE}: {{from: 0, to: 1, steps: 3}}}}",
+        ],
+    )
+    def test_values_of_all_cases_are_those_of_each(self, sweep):
+        scenario = parse_scenario(SMALL + f"sweep: {sweep}\n")
+        one_by_one = [case.coords for case in cases(scenario)]
+        together = case_values(scenario)
+        assert list(together) == list(one_by_one[0])
+        for path, values in together.items():
+            assert values == [coords[path] for coords in one_by_one]
+            assert [type(value) for value in values] == [type(coords[path]) for coords in one_by_one]
+
+    def test_any_part_of_a_sweep_can_be_had_alone(self):
+        scenario = parse_scenario(
+            SMALL + f"sweep: {{{MINUTES}: [10, 20, 30], latin_hypercube: 4, over: {{{SHARE}: [0, 1]}}}}\n"
+        )
+        every = list(cases(scenario))
+        assert list(cases(scenario, 5, 9)) == every[5:9]
+        assert list(cases(scenario, 10)) == every[10:]
+        assert list(cases(scenario, 12)) == []
+        assert list(chosen_cases(scenario, [7, 2])) == [every[7], every[2]]
+
+    def test_the_last_of_a_million_cases_comes_at_once(self):
+        axes = f"{SHARE}: {{from: 0, to: 1, steps: 1000}}, {MINUTES}: {{from: 1, to: 20, steps: 1000}}"
+        scenario = parse_scenario(SMALL + f"sweep: {{{axes}}}\n")
+        start = time.process_time()
+        (last,) = cases(scenario, 999_999)
+        assert tuple(last.coords.values()) == (1.0, 20.0)
+        assert time.process_time() - start < 0.2
 
     def test_a_billion_cases_are_refused_at_once(self):
         start = time.process_time()

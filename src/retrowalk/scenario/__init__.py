@@ -1,6 +1,7 @@
 """Scenario files: the format, its reader, the programme notation and the sweep axes."""
 
-from retrowalk.scenario.cases import AxisLabel, Case, axis_labels, cases, number_of_cases
+from retrowalk.scenario.cases import Case, case_values, cases, chosen_cases, number_of_cases
+from retrowalk.scenario.labels import AxisLabel, axis_labels
 from retrowalk.scenario.layout import lay_out
 from retrowalk.scenario.loading import load_scenario, parse_scenario, scenario_from_data, scenario_from_json
 from retrowalk.scenario.programme import Arm
@@ -13,7 +14,9 @@ __all__ = [
     "Case",
     "Scenario",
     "axis_labels",
+    "case_values",
     "cases",
+    "chosen_cases",
     "lay_out",
     "load_scenario",
     "number_of_cases",

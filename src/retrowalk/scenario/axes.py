@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
@@ -126,9 +127,13 @@ def hypercube_points(sweep: Sweep, seed: int) -> tuple[tuple[float, ...], ...]:
 
     Each path has its own random numbers, keyed by seed and path, so adding a path moves no other.
     """
-    count = sweep.latin_hypercube or 0
+    return _points(sweep.latin_hypercube or 0, tuple(sweep.over.items()), seed)
+
+
+@lru_cache(maxsize=2)
+def _points(count: int, over: tuple[tuple[str, Ends], ...], seed: int) -> tuple[tuple[float, ...], ...]:
     columns = []
-    for path, (low, high) in sweep.over.items():
+    for path, (low, high) in over:
         # Reproducible by Python's documented guarantee on Random.random with a string seed; no secret here.
         numbers = random.Random(f"{seed}/{path}")  # noqa: S311
         keys = [numbers.random() for _ in range(count)]
