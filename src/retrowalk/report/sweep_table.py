@@ -12,8 +12,8 @@ from retrowalk.report.levels import Best
 from retrowalk.report.rows import AxisLevels, Row, axis_levels
 from retrowalk.report.words import (
     PEOPLE,
+    RESERVATIONS,
     UNKNOWN,
-    UNSUPPORTED,
     amount,
     decimals,
     grade_words,
@@ -107,8 +107,10 @@ def _clause(known: OutcomeFacts, view: AxisLevels, best: Best | None, rows: list
             f"{name}: {best.level} comes out best but cannot be told from the others "
             f"(best of all in {share} of draws, better than {best.next_level} in {beats})"
         )
-    if {_grade(row) for row in rows} <= UNSUPPORTED:
-        return f"{name}: {best.level} is best in {share} of draws, by assumption only ({_grades(rows)})"
+    grades = {_grade(row) for row in rows}
+    if grades <= RESERVATIONS.keys():
+        reasons = ", ".join(words for grade, words in RESERVATIONS.items() if grade in grades)
+        return f"{name}: {best.level} is best in {share} of draws, {reasons}"
     return f"{name}: {best.level} can be told from the others (best in {share} of draws){_size(known, best)}"
 
 
@@ -118,10 +120,6 @@ def _size(known: OutcomeFacts, best: Best) -> str:
     minimum = known.minimal_important_change
     small = ", less than the minimal important change" if minimum and best.gap < minimum else ""
     return f", {gap} better than the worst level{small}"
-
-
-def _grades(rows: list[Row]) -> str:
-    return ", ".join(dict.fromkeys(grade_words(_grade(row)) for row in rows))
 
 
 def _sentence(clauses: list[str]) -> str:

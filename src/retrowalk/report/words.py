@@ -26,8 +26,12 @@ GRADES = {
     "user": ("your own numbers", "effects given in the scenario by its author"),
 }
 
-#: Grades under which an interval that leaves zero out still claims nothing.
-UNSUPPORTED = frozenset({"none", "acute_only", "contradicted"})
+#: Grades under which an interval that leaves zero out still claims nothing, and why.
+RESERVATIONS = {
+    "none": "by assumption only",
+    "acute_only": "though only acute effects were studied",
+    "contradicted": "though studies disagree",
+}
 
 BASELINES = {
     "measured": "measured in such people",
@@ -80,8 +84,8 @@ def verdict(mean: float, lower: float, upper: float, facts: OutcomeFacts, grade:
     if lower <= 0 <= upper:
         return "cannot be told from no effect"
     word = "better" if facts.sign * mean > 0 else "worse"
-    if grade in UNSUPPORTED:
-        return f"{word} by assumption only"
+    if grade in RESERVATIONS:
+        return f"{word} in the model, {RESERVATIONS[grade]}"
     minimum = facts.minimal_important_change
     if minimum is not None and abs(mean) < minimum:
         return f"{word}, but by less than the minimal important change"
