@@ -1,0 +1,168 @@
+"""The shipped draws: whole, belonging to the shipped evidence, and claiming no more than it carries."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from retrowalk.calibrate.observations import digest, natural_change, observations
+from retrowalk.calibrate.priors import priors
+from retrowalk.calibrate.protocol import exposure, protocol
+from retrowalk.calibrate.run import CALIBRATION_VERSION
+from retrowalk.catalogue import modalities, outcomes
+from retrowalk.cli import main
+from retrowalk.errors import InputError
+from retrowalk.evidence import load_evidence
+from retrowalk.parameters import UserGain, draw_parameters, load_posterior, posterior_digest
+
+KINDS = ("posterior", "prior")
+OUTCOMES = list(outcomes())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_files_hold_what_the_engine_reads(kind) -> None:
+    data = load_posterior(kind)
+    assert dict(data.sizes) == {"draw": 1000, "component": 17, "outcome": 13}
+    assert data["component"].values.tolist() == list(modalities())
+    assert data["outcome"].values.tolist() == OUTCOMES
+    assert all(np.isfinite(data[name]).all() for name in data.data_vars)
+    assert bool(((data["dose_exponent"] > 0) & (data["dose_exponent"] <= 1)).all())
+    assert bool(((data["fatigue_fraction"] >= 0) & (data["fatigue_fraction"] < 1)).all())
+    assert bool((data["tau_fatigue"] < data["tau_fitness"]).all())
+    assert bool((data["tau_fatigue"] > 0).all())
+    assert bool((data["response_sd"] >= 0).all())
+    assert (data["fatigue_fraction"].sel(outcome=["body_fat", "cognition"]) == 0).all()
+    assert (files("retrowalk.parameters") / f"{kind}.nc").stat().st_size < 1_000_000  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_files_belong_to_the_shipped_evidence_and_priors(kind) -> None:
+    record = json.loads(load_posterior(kind).attrs["calibration"])
+    rows = observations(load_evidence())
+    assert record["evidence"] == digest(rows, priors()), (
+        "run `retrowalk calibrate` again and commit the files"
+    )
+    assert record["version"] == CALIBRATION_VERSION
+    assert (record["kind"], record["rows"]) == (kind, len(rows))
+
+
+def test_the_two_files_differ_and_say_so_in_their_digests() -> None:
+    assert posterior_digest("posterior") != posterior_digest("prior")
+
+
+@pytest.fixture(scope="module")
+def regenerated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("draws")
+    assert main(["-q", "calibrate", "-o", str(folder), "--report", str(folder / "report.md")]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_makes_the_shipped_files_again(kind, regenerated) -> None:
+    shipped, again = load_posterior(kind), xr.load_dataset(regenerated / f"{kind}.nc", engine="h5netcdf")
+    assert shipped.attrs["calibration"] == again.attrs["calibration"]
+    for name in shipped.data_vars:
+        # moments, because another processor's last bits may exchange a draw for its neighbour
+        spread = shipped[name].std("draw")
+        assert bool(
+            (abs(again[name].mean("draw") - shipped[name].mean("draw")) <= 0.02 * spread + 1e-9).all()
+        )
+        assert bool((abs(again[name].std("draw") - spread) <= 0.02 * spread + 1e-9).all())
+
+
+def test_the_committed_report_is_the_one_the_command_writes(regenerated, pytestconfig) -> None:
+    committed = pytestconfig.rootpath / "results" / "parameters.md"
+    again = (regenerated / "report.md").read_text(encoding="utf-8").splitlines()
+    shipped = committed.read_text(encoding="utf-8").splitlines()
+    assert [line.split("|")[:3] for line in again] == [line.split("|")[:3] for line in shipped]
+    assert sum(a != b for a, b in zip(again, shipped, strict=True)) <= 0.1 * len(shipped)
+
+
+def beneficial(kind) -> xr.DataArray:
+    signs = [1.0 if row.better == "higher" else -1.0 for row in outcomes().values()]
+    return load_posterior(kind)["gain"] * xr.DataArray(signs, {"outcome": OUTCOMES}, "outcome")
+
+
+@pytest.mark.parametrize(("component", "outcome"), [
+    ("walk_backward", "knee_pain"), ("walk_backward", "walking_speed"), ("walk_backward", "stride_length"),
+    ("walk_forward", "vo2max"), ("walk_forward", "body_fat"), ("walk_backward", "balance"),
+])  # fmt: skip
+def test_data_narrow_what_they_speak_of(component: str, outcome: str) -> None:
+    spread = [float(beneficial(kind).sel(component=component, outcome=outcome).std()) for kind in KINDS]
+    assert spread[0] < 0.75 * spread[1]
+
+
+@pytest.mark.parametrize("component", ["tempo", "hills", "cycling", "swimming", "weights"])
+def test_cells_without_a_study_stay_as_the_priors_are(component: str) -> None:
+    after, before = (beneficial(kind).sel(component=component) for kind in KINDS)
+    np.testing.assert_allclose(after.mean("draw"), before.mean("draw"), atol=0.02)
+    np.testing.assert_allclose(after.std("draw"), before.std("draw"), rtol=0.05)
+
+
+def test_no_training_effect_on_cognition_is_claimed() -> None:
+    gain = beneficial("posterior").sel(outcome="cognition")
+    share = (gain > 0).mean("draw")
+    assert bool(((share > 0.4) & (share < 0.6)).all())
+    assert bool((abs(gain) < 0.5).all())
+
+
+def test_no_direction_is_claimed_for_knees() -> None:
+    gain = beneficial("posterior").sel(outcome=["knee_pain", "disability"])
+    difference = gain.sel(component="walk_backward") - gain.sel(component="walk_forward")
+    low, high = np.quantile(difference, [0.05, 0.95], axis=difference.get_axis_num("draw"))
+    assert (low < 0).all()
+    assert (high > 0).all()
+
+
+@pytest.mark.parametrize(("outcome", "published", "tolerance"), [
+    ("knee_pain", -0.8, 0.3), ("disability", -2.6, 2.0),
+])  # fmt: skip
+def test_the_knee_trial_comes_back_near_its_published_contrast(
+    outcome: str, published: float, tolerance: float
+) -> None:
+    data, k = load_posterior(), OUTCOMES.index(outcome)
+    evidence = load_evidence()
+    of_outcome = [data[name].values[:, k] for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction")]
+    change = []
+    for arm in ("retro", "control"):
+        programme = protocol(evidence.arm(f"alghadir2019/{arm}"), "knee_oa", None)
+        held = exposure(programme, data["dose_exponent"].values, np.zeros(1000), *of_outcome)
+        change.append((held * data["gain"].values[:, :, k]).sum(axis=1))
+    contrast = (change[0] - change[1]).mean() * natural_change("knee_oa", outcome)
+    assert contrast == pytest.approx(published, abs=tolerance)
+
+
+def test_the_first_draws_stand_for_all() -> None:
+    gain = load_posterior()["gain"].sel(component=["walk_forward", "walk_backward"])
+    few = gain.isel(draw=slice(50))
+    assert float((abs(few.mean("draw") - gain.mean("draw")) / gain.std("draw")).max()) < 0.1
+
+
+def test_drawn_parameters_are_the_first_draws_of_the_outcomes_asked_for() -> None:
+    found = draw_parameters(7, ["vo2max", "knee_pain"])
+    data = load_posterior().isel(draw=slice(7))
+    np.testing.assert_allclose(found.gain, data["gain"].sel(outcome=["vo2max", "knee_pain"]))
+    assert found.gain.shape == (7, 17, 2)
+    assert found.digest == posterior_digest()
+    with pytest.raises(InputError, match="1001 were asked for, 1000 ship"):
+        draw_parameters(1001, ["vo2max"])
+
+
+def test_a_users_gain_replaces_its_cell_alone() -> None:
+    own = UserGain("walk_backward", "knee_pain", mean=-0.6, sd=0.1)
+    plain, changed = draw_parameters(200, OUTCOMES), draw_parameters(200, OUTCOMES, gains=[own])
+    cell = changed.components.index("walk_backward"), OUTCOMES.index("knee_pain")
+    drawn = changed.gain[:, cell[0], cell[1]]
+    assert drawn.mean() == pytest.approx(-0.6, abs=0.005)
+    assert drawn.std() == pytest.approx(0.1, rel=0.05)
+    changed.gain[:, cell[0], cell[1]] = plain.gain[:, cell[0], cell[1]]
+    np.testing.assert_array_equal(changed.gain, plain.gain)
+
+
+def test_an_unknown_source_is_refused() -> None:
+    with pytest.raises(InputError, match="choose 'posterior' or 'prior'"):
+        load_posterior("guess")  # type: ignore[arg-type]
