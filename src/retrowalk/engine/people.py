@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,8 +118,14 @@ class People:
 
 def recruit(scenario: Scenario, looked_up: tuple[Measure, ...], replicate: int) -> People:
     """Draw the members of a replicate: the same seed and replicate give the same people everywhere."""
-    size, days = scenario.population.size, recorded_days(scenario)
-    key = (scenario.seed, replicate)
+    return _recruit((scenario.seed, replicate), scenario.population.size, looked_up, recorded_days(scenario))
+
+
+# Cases of a sweep mostly share their people: the last ones drawn are kept.
+@functools.lru_cache(maxsize=1)
+def _recruit(
+    key: tuple[int, int], size: int, looked_up: tuple[Measure, ...], days: tuple[int, ...]
+) -> People:
     shape = (len(looked_up), size)
     z, start, base_true, base_observed = (np.empty(shape, np.float32) for _ in range(4))
     noise = np.empty((len(looked_up), len(days), size), np.float32)
