@@ -303,7 +303,8 @@ def synthetic(truth: dict[str, float], studies: int, se: float) -> Evidence:
             effects.append(Effect(
                 id=f"{name}/{component}_effect", source=name, arm_a=f"{name}/{component}",
                 arm_b=f"{name}/rest", population="knee_oa", outcome="knee_pain", measure="pain",
-                kind="contrast", unit="points", value=-truth[component] * per_sd, se=se, se_rung=1, role="fit", cluster=name,
+                kind="contrast", unit="points", value=-truth[component] * per_sd,
+                se=se, se_rung=1, role="fit", cluster=name,
             ))  # fmt: skip
         arms.append(REST.model_copy(update={"id": f"{name}/rest", "source": name}))
     return Evidence(tuple(sources), tuple(arms), tuple(effects))
