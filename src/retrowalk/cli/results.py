@@ -34,6 +34,8 @@ def status(context: click.Context, store: str, verify: bool, as_json: bool) -> N
         emit(_words(found))
         for one in damage:
             emit(f"damaged: {one}")
+        if damage:
+            say("the `retrowalk sweep` that made it, with --repair, computes damaged cases again")
         if verify and not damage:
             emit("every file is as it was written")
     if damage:
@@ -49,14 +51,17 @@ def _facts(found: StoreStatus) -> dict[str, Any]:
         "missing": found.missing,
         "bytes": found.size,
         "writer": found.writer,
+        "seconds_per_case": found.seconds_per_case,
         "digests": found.digests,
     }
 
 
 def _words(found: StoreStatus) -> str:
-    from retrowalk.cli.sizes import readable
+    from retrowalk.engine.sweeps.machine import readable
 
     done = f"{found.path}: {found.state}, {found.finished} of {found.total} cases, {readable(found.size)}"
+    if found.seconds_per_case:
+        done += f", {found.seconds_per_case:.2g} s per case"
     if found.writer:
         return f"{done}; being written by {found.writer}"
     if found.state == "unfinished":

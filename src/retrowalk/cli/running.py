@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -126,96 +125,58 @@ def _is_done(output: Path, scenario: Scenario, *, overwrite: bool) -> bool:
 
 @click.command(
     cls=Verb,
-    example="  retrowalk sweep knee.yaml -o knee.zarr\n"
-    "  retrowalk sweep knee.yaml -o small.zarr --set population.size=200 --axis draws=10,100",
+    example="  retrowalk sweep knee.yaml -o knee.zarr --dry-run\n"
+    "  retrowalk sweep knee.yaml -o knee.zarr --workers 4\n"
+    "  retrowalk sweep knee.yaml -o small.zarr --set population.size=200 --axis seed=1,2,3",
 )
 @simulation_options
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
     metavar="OUT.zarr",
-    help="Where the cases are kept; an unfinished sweep is continued.",
+    help="Folder or s3://, gs:// address where the cases are kept; an unfinished sweep is continued.",
 )
 @click.option("--axis", "axes", multiple=True, metavar="PATH=V,V", help="Add a sweep axis.")
-@click.option("--dry-run", is_flag=True, help="Say what would be simulated and how large it gets.")
+@click.option("--dry-run", is_flag=True, help="Say how large it gets and how long it takes; run nothing.")
+@click.option("--repair", is_flag=True, help="Check every file first and compute damaged cases again.")
+@click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Compute on N processes (Dask).")
+@click.option("--scheduler", metavar="ADDR", help="Compute on the Dask cluster at ADDR (tcp://host:8786).")
+@click.option("--json-progress", is_flag=True, help="Write progress to stderr as lines of JSON.")
 @click.pass_context
 def sweep(
     context: click.Context,
+    /,
     file: str,
     settings: tuple[str, ...],
     seed: int | None,
     threads: int | None,
-    overwrite: bool,
-    output: Path | None,
+    output: str | None,
     axes: tuple[str, ...],
     dry_run: bool,
+    json_progress: bool,
+    **options: Any,  # noqa: ANN401  overwrite, repair, workers and scheduler pass through
 ) -> None:
     """Simulate every case of the sweep in FILE into the store OUT.zarr.
 
     An unfinished store of the same sweep is continued, a finished one is left as it is. FILE may be the
-    store of an earlier sweep, which is then repeated; `-` reads from standard input.
+    store of an earlier sweep, which is then repeated; `-` reads from standard input. Ctrl-C ends the sweep
+    after the cases in hand; the same command continues it.
     """
     from retrowalk.cli.inputs import read_scenario
+    from retrowalk.cli.sweeping import finished, run_sweep, show_plan
     from retrowalk.errors import InputError
 
     scenario = read_scenario(file, settings=_settings(settings, seed), axes=axes)
     if not scenario.sweep:
         raise InputError(f"{file}: has no sweep axes; add one with --axis PATH=V,V, or use `retrowalk run`")
     if dry_run:
-        emit(_plan(scenario))
+        show_plan(scenario, output, threads=threads, workers=options["workers"])
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output': where the cases are kept.", context)
-    before = _finished(output)
-    _sweep(scenario, output, overwrite=overwrite, threads=threads, source=file)
-    if before and not overwrite:
+    before = finished(output) and not options["repair"]
+    run_sweep(scenario, output, source=file, json_progress=json_progress, threads=threads, **options)
+    if before and not options["overwrite"]:
         say(f"{output} already holds this sweep, finished; --overwrite makes it again")
     else:
-        say(f"wrote {output}; next: retrowalk summary {shlex.quote(str(output))}")
-
-
-def _sweep(scenario: Scenario, output: Path, *, overwrite: bool, threads: int | None, source: str) -> None:
-    from retrowalk.cli.guard import InterruptedRunError
-    from retrowalk.engine import sweep as run_cases
-
-    try:
-        with Bar("simulating cases") as bar:
-            run_cases(scenario, store=output, overwrite=overwrite, threads=threads, progress=bar).close()
-    except KeyboardInterrupt:
-        again = "the same command with the same input" if source == "-" else _same_command()
-        raise InterruptedRunError(
-            f"retrowalk: interrupted; finished cases are kept. Go on with: {again}"
-        ) from None
-
-
-def _same_command() -> str:
-    words = [word for word in sys.argv[1:] if word != "--overwrite"]
-    return shlex.join(["retrowalk", *words])
-
-
-def _finished(output: Path) -> bool:
-    from retrowalk.engine.store import status
-    from retrowalk.errors import InputError
-
-    if not output.is_dir():
-        return False
-    try:
-        return status(output).state == "finished"
-    except InputError:
-        return False
-
-
-def _plan(scenario: Scenario) -> str:
-    from retrowalk.cli.sizes import readable, result_bytes
-    from retrowalk.scenario import axis_labels, number_of_cases
-
-    cases = number_of_cases(scenario)
-    lines = [
-        f"{cases} cases x {len(scenario.arms)} arms x {scenario.population.size} members x "
-        f"{scenario.draws} draws x {scenario.replicates} replicates",
-        *(f"  {label.path}: {label.long_name}" for label in axis_labels(scenario)),
-        f"outcomes: {', '.join(scenario.outcomes)}",
-        f"about {readable(result_bytes(scenario))} before compression",
-    ]
-    return "\n".join(lines)
+        say(f"wrote {output}; next: retrowalk summary {shlex.quote(output)}")

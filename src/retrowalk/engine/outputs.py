@@ -49,16 +49,29 @@ class Shape:
         )
 
 
-def allocate(shape: Shape, cases: int) -> dict[str, NDArray[Any]]:
-    """Empty arrays of all variables for some cases, shaped as `variables.dims` names them."""
+def shapes(shape: Shape, cases: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of all variables for some cases, in the order `variables.dims` names."""
     sizes = {
         "case": cases, "draw": shape.draws, "replicate": shape.replicates, "arm": len(shape.arms),
         "member": shape.members, "statistic": len(variables.STATISTICS), "quantile": len(QUANTILES),
         "kind": len(variables.KINDS), "day": len(shape.days),
     }  # fmt: skip
     return {
-        name: np.empty([sizes[dim] for dim in spec.dims], spec.dtype)
+        name: (tuple(sizes[dim] for dim in spec.dims), np.dtype(spec.dtype))
         for name, spec in variables.table(shape.outcomes, followed=shape.members > 0).items()
+    }
+
+
+def allocate(shape: Shape, cases: int) -> dict[str, NDArray[Any]]:
+    """Empty arrays of all variables for some cases."""
+    return {name: np.empty(size, dtype) for name, (size, dtype) in shapes(shape, cases).items()}
+
+
+def imagine(shape: Shape, cases: int) -> dict[str, NDArray[Any]]:
+    """Arrays shaped as `allocate`'s that take no memory and hold zeros."""
+    return {
+        name: np.broadcast_to(np.zeros((), dtype), size)
+        for name, (size, dtype) in shapes(shape, cases).items()
     }
 
 

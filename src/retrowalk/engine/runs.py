@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from retrowalk.engine.case import Arrays, Piece, pieces, prepare
-from retrowalk.engine.outputs import Shape, allocate, label
+from retrowalk.engine.compute import Progress, compute
 from retrowalk.engine.provenance import attributes, digests
-from retrowalk.engine.store import create, open_results, suggest_block, widen
-from retrowalk.errors import InputError
-from retrowalk.scenario import Case, Scenario, axis_labels, cases, number_of_cases
+from retrowalk.engine.store import StoreStatus, create, is_url, open_results, status, suggest_block
+from retrowalk.engine.sweeps.crew import check_crew, gathered
+from retrowalk.engine.sweeps.job import Job, never
+from retrowalk.engine.sweeps.plan import Plan, plan, refuse
+from retrowalk.engine.sweeps.template import BLOCK_BYTES, check_cases, most_per_block, template
+from retrowalk.errors import InputError, RunError
+from retrowalk.scenario import Scenario, cases
 
 if TYPE_CHECKING:
     import xarray as xr
+    from distributed import Client
 
-    from retrowalk.engine.store import Writer
 
-Progress = Callable[[int, int], None]
+class StoppedError(RunError):
+    """A sweep ended early because it was asked to; the same call continues it."""
+
+    exit_code = 130
 
 
 def simulate(
@@ -55,8 +60,9 @@ def simulate(
         When the scenario cannot be run, for example for want of a baseline.
     """
     single = _with_seed(scenario, seed).model_copy(update={"sweep": type(scenario.sweep)()})
-    case = next(cases(single))
-    return _run([case], single, threads, progress).isel(case=0, drop=True)
+    chosen = list(cases(single))
+    result = compute(chosen, single, threads=threads, progress=progress, attributes=attributes(single))
+    return result.isel(case=0, drop=True)
 
 
 def sweep(
@@ -65,8 +71,13 @@ def sweep(
     store: str | os.PathLike[str],
     resume: bool = True,
     overwrite: bool = False,
+    repair: bool = False,
     threads: int | None = None,
+    client: Client | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] = never,
 ) -> xr.Dataset:
     """Run every case of a scenario's sweep into a Zarr store and open it.
 
@@ -74,55 +85,108 @@ def sweep(
     ----------
     scenario : Scenario
         Its ``sweep:`` names the axes; without one there is a single case.
-    store : path
-        Folder of the store. An unfinished store of the same scenario is continued, a finished one opened.
+    store : path or URL
+        Folder of the store, or ``s3://bucket/name.zarr`` or ``gs://bucket/name.zarr``. An unfinished store of
+        the same scenario is continued, a finished one opened.
     resume : bool
         False refuses to continue an unfinished store.
     overwrite : bool
         Replace what lies at `store`.
+    repair : bool
+        Compare every file with its checksum first and compute damaged blocks again.
     threads, progress
         As in `simulate`; progress counts cases.
+    client : distributed.Client, optional
+        Dask workers to compute on, one thread each; they must reach `store` under the same name.
+    workers : int, optional
+        Start this many Dask workers on this machine for the sweep.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://node1:8786``.
+    stop : callable, optional
+        Asked between blocks; when it says True the sweep ends after the blocks in hand.
 
     Returns
     -------
     xarray.Dataset
-        As from `simulate`, with `case` as first dim; `to_grid` gives one dim per axis.
+        As from `simulate`, with `case` as first dim; `to_grid` gives one dim per axis. Who computed, on how
+        many threads, and how often the sweep was interrupted changes no bit.
 
     Raises
     ------
     InputError
-        When the scenario cannot be run or something else lies at `store`.
+        When the scenario cannot be run, does not fit this machine, or something else lies at `store`.
     RunError
-        When the run fails; finished cases are kept, and the same call continues.
+        When the run fails; finished cases are kept, and the same call continues. `StoppedError` when `stop`
+        said so.
     """
-    total = number_of_cases(scenario)
-    template = _template(scenario)
-    block = suggest_block(template, most=_block_limit(total))
-    with create(store, template, digests=digests(scenario), block=block, overwrite=overwrite) as writer:
+    check_crew(threads, client, workers, scheduler)
+    shape, wanted = template(scenario), digests(scenario)
+    block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
+    found = _found(store, wanted)
+    if found is None:
+        check_cases(scenario)
+    if found is None or found.state != "finished":
+        elsewhere = client is not None or scheduler is not None
+        refuse(_planned(scenario, block, store, found, threads, 0 if elsewhere else workers or 0), scenario)
+    with create(store, shape, digests=wanted, block=block, overwrite=overwrite, repair=repair) as writer:
         if writer.state == "unfinished" and not resume:
             raise InputError(f"{store}: holds an unfinished sweep; let it resume or use overwrite")
         if writer.state != "finished":
-            _fill(writer, scenario, total, threads, progress)
+            job = Job(writer, scenario, stop, progress)
+            try:
+                with gathered(threads, client, workers, scheduler) as crew:
+                    crew.fill(job)
+            finally:
+                job.close()
+            if missing := writer.missing():
+                raise StoppedError(
+                    f"{store}: stopped with {len(missing)} blocks to go; finished cases are kept"
+                )
+            writer.complete()
     return open_results(store)
 
 
-def _fill(
-    writer: Writer, scenario: Scenario, total: int, threads: int | None, progress: Progress | None
-) -> None:
-    finished, layout = writer.finished(), writer.layout
-    done = sum(layout.size_of(number) for number in finished)
-    coming = cases(scenario)
+def plan_sweep(
+    scenario: Scenario,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    workers: int | None = None,
+) -> Plan:
+    """What `sweep` would take: cases, bytes, memory and time, from a calibration of about a second.
 
-    def report(part: int, _of: int) -> None:
-        if progress:
-            progress(done + part, total)
+    Parameters are those of `sweep`; what is finished at `store` already counts as done.
+    """
+    found = _found(store, digests(scenario)) if store is not None else None
+    block = found.block if found else suggest_block(
+        template(scenario), memory=BLOCK_BYTES, most=most_per_block(scenario)
+    )  # fmt: skip
+    return _planned(scenario, block, store, found, threads, workers or 0, timed=True)
 
-    for number in range(layout.blocks):
-        chosen = list(itertools.islice(coming, layout.size_of(number)))
-        if number not in finished:
-            writer.write(number, _run(chosen, scenario, threads, report))
-            done += len(chosen)
-    writer.complete()
+
+def _planned(
+    scenario: Scenario,
+    block: int,
+    store: str | os.PathLike[str] | None,
+    found: StoreStatus | None,
+    threads: int | None,
+    workers: int,
+    *,
+    timed: bool = False,
+) -> Plan:
+    place = None if store is None or is_url(store) else Path(store)
+    done = found.finished if found else 0
+    return plan(scenario, block=block, store=place, threads=threads, workers=workers, timed=timed,
+                cases_done=done)  # fmt: skip
+
+
+def _found(store: str | os.PathLike[str], wanted: dict[str, str]) -> StoreStatus | None:
+    """How far the same sweep has got at `store`; None for anything else, which `create` judges."""
+    try:
+        found = status(store)
+    except InputError:
+        return None
+    return found if found.digests == wanted else None
 
 
 def _with_seed(scenario: Scenario, seed: int | None) -> Scenario:
@@ -131,74 +195,3 @@ def _with_seed(scenario: Scenario, seed: int | None) -> Scenario:
     if not 0 <= seed < 2**64:
         raise InputError(f"seed must lie between 0 and 2^64 - 1, not {seed}")
     return scenario.model_copy(update={"seed": seed})
-
-
-def _block_limit(total: int) -> int:
-    """At least ten blocks in a sweep of some length, so that an interrupted one loses little."""
-    return max(1, total // 10)
-
-
-def _template(scenario: Scenario) -> xr.Dataset:
-    """The whole sweep's result without numbers: coordinates of all cases, shapes of the first."""
-    import xarray as xr
-
-    first = next(cases(scenario))
-    values = _values(cases(scenario))
-    block = label(allocate(Shape.of(first.scenario), 1), first.scenario,
-                  {name: found[:1] for name, found in values.items()}, axis_labels(scenario),
-                  attributes(scenario))  # fmt: skip
-    coordinates = label({}, first.scenario, values, axis_labels(scenario), {}, only="case")
-    return widen(block, xr.Dataset(coords=coordinates.coords))
-
-
-def _values(chosen: Iterable[Case]) -> dict[str, list[Any]]:
-    values: dict[str, list[Any]] = {"case": []}
-    for case in chosen:
-        values["case"].append(case.index)
-        for path, value in case.coords.items():
-            values.setdefault(path, []).append(value)
-    return values
-
-
-def _run(chosen: list[Case], whole: Scenario, threads: int | None, progress: Progress | None) -> xr.Dataset:
-    shape = Shape.of(chosen[0].scenario)
-    arrays = allocate(shape, len(chosen))
-    _work(_pieces(chosen, shape, arrays), threads or os.cpu_count() or 1, len(chosen), progress)
-    return label(arrays, chosen[0].scenario, _values(chosen), axis_labels(whole), attributes(whole))
-
-
-def _pieces(chosen: list[Case], shape: Shape, arrays: Arrays) -> Iterator[tuple[int, Piece]]:
-    for index, case in enumerate(chosen):
-        if Shape.of(case.scenario) != shape:
-            raise InputError(
-                f"case {case.index}: an axis may not change draws, replicates, arms, outcomes or assessments"
-            )
-        for piece in pieces(prepare(case.scenario), arrays, index):
-            yield index, piece
-
-
-def _work(
-    todo: Iterable[tuple[int, Piece]], threads: int, cases_in_all: int, progress: Progress | None
-) -> None:
-    """Run pieces on a pool of threads, a few ahead of the ones in work so that memory stays flat."""
-    waiting: set[Future[None]] = set()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for index, piece in todo:
-                if len(waiting) >= 4 * threads:
-                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    _raise_first(finished)
-                if progress:
-                    progress(index, cases_in_all)
-                waiting.add(pool.submit(piece))
-            _raise_first(wait(waiting).done)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    if progress:
-        progress(cases_in_all, cases_in_all)
-
-
-def _raise_first(finished: Iterable[Future[None]]) -> None:
-    for future in finished:
-        future.result()

@@ -8,6 +8,7 @@ Files of a store while it is written, `o` being a variable and 3 a block::
     sweep.zarr/_retrowalk/store.json        digests, blocks, variables, stamps of the fixed files
     sweep.zarr/_retrowalk/manifest.jsonl    one line per finished block with the stamps of its files
     sweep.zarr/_retrowalk/lock              held by the one writer
+    sweep.zarr/_retrowalk/speed.json        how long the cases took
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from retrowalk.engine.store.check import Damage, StoreStatus, damaged_blocks, st
 from retrowalk.engine.store.export import export
 from retrowalk.engine.store.layout import Layout, suggest_block
 from retrowalk.engine.store.manifest import BlockRecord
+from retrowalk.engine.store.names import is_url
 from retrowalk.engine.store.netcdf import write_netcdf
 from retrowalk.engine.store.opening import create
 from retrowalk.engine.store.results import open_results
@@ -33,6 +35,7 @@ __all__ = [
     "create",
     "damaged_blocks",
     "export",
+    "is_url",
     "open_results",
     "status",
     "suggest_block",

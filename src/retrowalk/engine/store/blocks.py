@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrowalk.engine.store import names
 from retrowalk.engine.store.files import saying
 from retrowalk.engine.store.layout import Layout
 from retrowalk.engine.store.manifest import BlockRecord
-from retrowalk.errors import InputError
+from retrowalk.errors import InputError, RunError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,11 +72,27 @@ class BlockWriter:
         store, arrays = self._open()
         with saying(self.path):
             for file, name in self.layout.files_of(block).items():
-                # Zarr would merge into what an interrupted write left there.
-                (self.path / file).unlink(missing_ok=True)
                 arrays[name][cases] = values.pop(name)
                 stamps[file] = store.taken(file)
         return BlockRecord(block, stamps)
+
+    def check_reachable(self) -> None:
+        """Make sure that this process sees the very store that the blocks are meant for.
+
+        Raises
+        ------
+        RunError
+            When it is not there, or was replaced by another since.
+        """
+        try:
+            text = (self.path / names.OWN / names.DESCRIPTION).read_bytes()
+        except OSError:
+            text = b""
+        if text.partition(b"\n")[0] != self.layout.model_dump_json().encode():
+            raise RunError(
+                f"{self.path}: process {os.getpid()} on {socket.gethostname()} does not see this store; all "
+                "workers need the same shared folder, or use an object store (s3://...)"
+            )
 
     def _values(self, dataset: xr.Dataset, name: str, block: int) -> np.ndarray[Any, np.dtype[Any]]:
         variable = next(variable for variable in self.layout.streamed if variable.name == name)

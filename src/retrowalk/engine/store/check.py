@@ -14,6 +14,7 @@ from retrowalk.engine.store.guard import is_finished, is_store, read_layout
 from retrowalk.engine.store.layout import Layout, waiting
 from retrowalk.engine.store.lock import holder
 from retrowalk.engine.store.manifest import read
+from retrowalk.engine.store.speed import Speed
 from retrowalk.errors import InputError
 
 
@@ -35,6 +36,8 @@ class StoreStatus:
         What the results follow from, by name.
     writer
         The living process that is writing, if any.
+    seconds_per_case
+        Wall time per case computed so far; None where it is not recorded.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class StoreStatus:
     size: int
     digests: dict[str, str]
     writer: str | None
+    seconds_per_case: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ def status(path: str | os.PathLike[str]) -> StoreStatus:
         size=sum(stamp.size for record in records.values() for stamp in record.files.values()),
         digests=dict(layout.digests),
         writer=holder(root / names.OWN / names.LOCK),
+        seconds_per_case=Speed.read(root / names.OWN / names.SPEED).seconds_per_case,
     )
 
 

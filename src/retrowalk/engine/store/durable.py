@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zarr.storage import LocalStore
 
 from retrowalk.engine.store.files import Stamp, put
-from retrowalk.engine.store.layout import waiting
+from retrowalk.engine.store.layout import is_piece, waiting
 from retrowalk.engine.store.names import OWN, PENDING, ZARR
 from retrowalk.errors import RunError
 
@@ -66,6 +66,8 @@ class DurableStore(LocalStore):
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read one file; on a read-only store a missing piece of an array raises `RunError`."""
+        if self._merging(key):
+            return None
         value = await super().get(waiting(key), prototype, byte_range)
         if value is None and waiting(key) != key:
             value = await super().get(key, prototype, byte_range)
@@ -75,6 +77,8 @@ class DurableStore(LocalStore):
         self, key: str, *, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read one file, as `get`."""
+        if self._merging(key):
+            return None
         value = super().get_sync(waiting(key), prototype=prototype, byte_range=byte_range)
         if value is None and waiting(key) != key:
             value = super().get_sync(key, prototype=prototype, byte_range=byte_range)
@@ -92,8 +96,16 @@ class DurableStore(LocalStore):
             elif name != OWN and (prefix or (self.root / name).is_dir()):
                 yield name
 
+    def _merging(self, key: str) -> bool:
+        """Whether Zarr asks for a piece to merge into it what it writes.
+
+        Pieces are always written whole. What lies there is the rest of an interrupted write, or the same
+        piece from a worker that was taken for dead.
+        """
+        return not self.read_only and is_piece(key)
+
     def _found(self, key: str, value: Buffer | None) -> Buffer | None:
-        if value is None and self.read_only and key.rpartition("/")[2].startswith("c."):
+        if value is None and self.read_only and is_piece(key):
             raise RunError(
                 f"{self.root}: the piece {key} is missing; "
                 f"`retrowalk status {self.root} --verify` lists all damage"

@@ -100,6 +100,12 @@ class Layout(BaseModel):
         return sorted(documents, reverse=True)
 
 
+def is_piece(key: str) -> bool:
+    """Whether a name is that of a piece of an array, not of a description."""
+    last = key.rpartition("/")[2]
+    return last == "c" or last.startswith("c.")
+
+
 def waiting(name: str) -> str:
     """Name under which a description waits while the store is unfinished: ``a/zarr.json`` and the like."""
     folder, _, last = name.rpartition("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 #: What Zarr calls the description of a group or array.
 ZARR = "zarr.json"
 #: Where that description waits until the store is complete: nothing but this package looks here.
@@ -11,6 +13,8 @@ OWN = "_retrowalk"
 DESCRIPTION = "store.json"
 MANIFEST = "manifest.jsonl"
 LOCK = "lock"
+#: How long the cases took; no result depends on it.
+SPEED = "speed.json"
 #: Ending of files that are being written.
 PARTIAL = ".partial"
 
@@ -37,3 +41,11 @@ MAX_ATTRIBUTES = 1_000
 MAX_ATTRIBUTE_TEXTS = 64
 MAX_FILE = 2**32
 MAX_CHUNK_BYTES = 2**28
+
+#: What addresses of object stores begin with.
+SCHEMES = ("s3://", "gs://")
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Whether a store lies in an object store and not in a folder."""
+    return str(path).startswith(SCHEMES)

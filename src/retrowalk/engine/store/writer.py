@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.blocks import BlockWriter
-from retrowalk.engine.store.files import rename, saying
+from retrowalk.engine.store.files import put, rename, saying
 from retrowalk.engine.store.layout import Layout
 from retrowalk.engine.store.lock import Lock
 from retrowalk.engine.store.manifest import BlockRecord, Manifest
+from retrowalk.engine.store.speed import Speed
 from retrowalk.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,6 +86,13 @@ class Writer:
         self._writable()
         with saying(self.path):
             self._manifest.withdraw(block)
+
+    def note_speed(self, cases: int, seconds: float) -> None:
+        """Add to the record of how long cases took; that record is never worth a failure."""
+        self._writable()
+        path = self.path / names.OWN / names.SPEED
+        with suppress(OSError):
+            put(path, Speed.read(path).with_more(cases, seconds).text())
 
     def complete(self) -> None:
         """Put the descriptions in place, the root last: from then on plain Zarr and xarray open the store.

@@ -1,0 +1,110 @@
+"""Compute some cases in memory, on a pool of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from retrowalk.engine.case import Arrays, Piece, pieces, prepare
+from retrowalk.engine.outputs import Shape, allocate, label
+from retrowalk.errors import InputError
+from retrowalk.scenario import Case, Scenario, axis_labels
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Progress = Callable[[int, int], None]
+
+#: Pieces that wait for each thread; they hold the people they are about.
+AHEAD = 4
+
+
+def processors() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def compute(
+    chosen: Sequence[Case],
+    whole: Scenario,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Run some cases of a scenario.
+
+    Parameters
+    ----------
+    chosen : sequence of Case
+        At least one, of `whole`.
+    whole : Scenario
+        With its sweep, for the names of the axes.
+    threads : int, optional
+        All processors by default; no bit of the result depends on it.
+    progress : callable, optional
+        Called with (cases begun, cases in all), at the end with both equal.
+    attributes : mapping, optional
+        Global attributes of the dataset.
+
+    Raises
+    ------
+    InputError
+        When a case cannot be run, or an axis changes what all cases must share.
+    """
+    shape = Shape.of(chosen[0].scenario)
+    arrays = allocate(shape, len(chosen))
+    work(pieces_of(chosen, shape, arrays), threads or processors(), len(chosen), progress)
+    return label(arrays, chosen[0].scenario, values_of(chosen), axis_labels(whole), attributes or {})
+
+
+def values_of(chosen: Iterable[Case]) -> dict[str, list[Any]]:
+    """Coordinates along `case`: numbers of the cases, and the values of each axis by path."""
+    values: dict[str, list[Any]] = {"case": []}
+    for case in chosen:
+        values["case"].append(case.index)
+        for path, value in case.coords.items():
+            values.setdefault(path, []).append(value)
+    return values
+
+
+def pieces_of(chosen: Sequence[Case], shape: Shape, arrays: Arrays) -> Iterator[tuple[int, Piece]]:
+    """Pieces of work that fill the arrays, each with the position of its case."""
+    for index, case in enumerate(chosen):
+        if Shape.of(case.scenario) != shape:
+            raise InputError(
+                f"case {case.index}: an axis may not change draws, replicates, arms, outcomes or assessments"
+            )
+        for piece in pieces(prepare(case.scenario), arrays, index):
+            yield index, piece
+
+
+def work(
+    todo: Iterable[tuple[int, Piece]], threads: int, cases_in_all: int, progress: Progress | None = None
+) -> None:
+    """Run pieces on a pool of threads, a few ahead of the ones in work so that memory stays flat."""
+    waiting: set[Future[None]] = set()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for index, piece in todo:
+                if len(waiting) >= AHEAD * threads:
+                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    _raise_first(finished)
+                if progress:
+                    progress(index, cases_in_all)
+                waiting.add(pool.submit(piece))
+            _raise_first(wait(waiting).done)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    if progress:
+        progress(cases_in_all, cases_in_all)
+
+
+def _raise_first(finished: Iterable[Future[None]]) -> None:
+    for future in finished:
+        future.result()

@@ -1,0 +1,199 @@
+"""Compute blocks on Dask workers: each writes its own files, only small records come back."""
+
+from __future__ import annotations
+
+import queue
+import time
+import uuid
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from retrowalk.engine.compute import compute
+from retrowalk.engine.provenance import digests
+from retrowalk.engine.store import BlockRecord, BlockWriter
+from retrowalk.engine.store.layout import differing
+from retrowalk.engine.sweeps.job import Job
+from retrowalk.errors import RetrowalkError, RunError
+from retrowalk.scenario import Scenario, cases, scenario_from_json
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+#: Blocks given to each worker beyond the one in work, so that it never waits for the next.
+AHEAD = 1
+#: Times that one block may lose its worker before the block itself is to blame.
+LOSSES = 50
+#: Seconds without the scheduler after which it counts as lost.
+LOST_AFTER = 10.0
+
+
+def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
+    """What a worker does: compute one block and write its files.
+
+    Parameters
+    ----------
+    text : str
+        Canonical JSON of the whole scenario.
+    blocks : BlockWriter
+        Of the store, which the worker must be able to reach.
+    number : int
+        The block.
+
+    Raises
+    ------
+    RunError
+        When this worker would compute other results, or does not see the store.
+    """
+    scenario, own = _read(text)
+    if names := differing(own, blocks.layout.digests):
+        raise RunError(
+            f"a worker would compute other results ({', '.join(names)}); install the same retrowalk"
+        )
+    blocks.check_reachable()
+    part = blocks.layout.cases_of(number)
+    chosen = list(cases(scenario, part.start, part.stop))
+    return blocks.write(number, compute(chosen, scenario, threads=1))
+
+
+@lru_cache(maxsize=2)
+def _read(text: str) -> tuple[Scenario, dict[str, str]]:
+    scenario = scenario_from_json(text)
+    return scenario, digests(scenario)
+
+
+def fill(job: Job, client: Client) -> None:
+    """Keep every worker busy with few blocks in flight; returns early when the job asks to stop.
+
+    Raises
+    ------
+    RunError
+        When the scheduler or all workers are lost, or a block takes its worker down again and again.
+    """
+    work = _Work(job, client)
+    try:
+        work.run()
+    finally:
+        work.abandon()
+
+
+class _Work:
+    def __init__(self, job: Job, client: Client) -> None:
+        self.job, self.client = job, client
+        self.text = job.scenario.canonical_json()
+        self.run_id = uuid.uuid4().hex[:8]
+        self.waiting = job.writer.missing()[::-1]
+        self.flying: dict[int, Future] = {}
+        self.losses: dict[int, int] = {}
+        self.ended: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
+        self.seen = time.monotonic()
+
+    def run(self) -> None:
+        while self.waiting or self.flying:
+            if self.job.stop():
+                self.waiting.clear()
+                self._drop_unbegun()
+            self._submit()
+            try:
+                number, future = self.ended.get(timeout=0.2)
+            except queue.Empty:
+                self._check_scheduler()
+                continue
+            if self.flying.get(number) is future:
+                del self.flying[number]
+                self._take(number, future)
+
+    def _submit(self) -> None:
+        room = (1 + AHEAD) * max(1, self._threads()) - len(self.flying)
+        for _ in range(min(room, len(self.waiting))):
+            number = self.waiting.pop()
+            key = f"retrowalk-{self.run_id}-{number}-{self.losses.get(number, 0)}"
+            future = self.client.submit(run_block, self.text, self.job.writer.blocks, number,
+                                        key=key, pure=False, retries=0)  # fmt: skip
+            self.flying[number] = future
+            future.add_done_callback(lambda done, number=number: self.ended.put((number, done)))
+
+    def _threads(self) -> int:
+        """Threads of all workers, as last heard."""
+        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
+        return sum(int(worker.get("nthreads", 1)) for worker in workers.values())
+
+    def _take(self, number: int, future: Future) -> None:
+        error = _error_of(future)
+        if error is None:
+            self.job.finish(future.result())
+        elif isinstance(error, RetrowalkError):
+            raise error
+        elif _is_loss(error):
+            self._again(number)
+        else:
+            reason = (str(error).splitlines() or [""])[0][:200]
+            raise RunError(f"block {number} failed on a worker: {type(error).__name__}: {reason}") from error
+
+    def _again(self, number: int) -> None:
+        self._check_scheduler()
+        if self.job.stop():
+            return
+        self.losses[number] = self.losses.get(number, 0) + 1
+        if self.losses[number] > LOSSES:
+            raise RunError(
+                f"block {number} lost its worker {LOSSES} times; workers may have too little memory, or "
+                "time, for it"
+            )
+        self.waiting.append(number)
+
+    def _check_scheduler(self) -> None:
+        if self.client.status == "running":
+            self.seen = time.monotonic()
+        elif self.client.status == "closed" or time.monotonic() - self.seen > LOST_AFTER:
+            raise RunError(f"the Dask scheduler {_address(self.client)} is lost; finished cases are kept")
+        else:
+            time.sleep(0.2)
+
+    def _drop_unbegun(self) -> None:
+        """Cancel the blocks that no worker has begun: those beyond one per thread."""
+        if not self.flying:
+            return
+        begun = set(self._processing())
+        for number, future in list(self.flying.items()):
+            if begun and future.key not in begun:
+                del self.flying[number]
+                future.cancel()
+
+    def _processing(self) -> list[str]:
+        try:
+            calls: dict[str, dict[str, Any]] = self.client.call_stack() or {}
+        except (OSError, TimeoutError, ValueError):
+            return []
+        return [str(key) for stacks in calls.values() for key in stacks]
+
+    def abandon(self) -> None:
+        """Leave nothing behind on a cluster that goes on living."""
+        if self.flying and self.client.status == "running":
+            self.client.cancel(list(self.flying.values()), force=True)
+        self.flying.clear()
+
+
+def _error_of(future: Future) -> BaseException | None:
+    from distributed.client import FutureCancelledError
+
+    if future.status == "error":
+        found: BaseException = future.exception()
+        return found
+    if future.status == "cancelled":
+        lost: BaseException = FutureCancelledError(future.key, "lost")
+        return lost
+    return None
+
+
+def _is_loss(error: BaseException) -> bool:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    return isinstance(error, (KilledWorker, FutureCancelledError, CancelledError, CommClosedError))
+
+
+def _address(client: Client) -> str:
+    return str(client.scheduler.address) if client.scheduler is not None else ""

@@ -1,0 +1,86 @@
+"""Start Dask workers on this machine or reach those of a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from retrowalk.errors import MissingExtraError, RunError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Dask gives a task up after 3 workers died on it; workers of a cluster may come and go all day.
+ALLOWED_FAILURES = 1000
+
+#: Seconds to find a scheduler.
+PATIENCE = 20
+
+
+def require() -> None:
+    """Say how to install Dask where it is missing.
+
+    Raises
+    ------
+    MissingExtraError
+        With the command.
+    """
+    if importlib.util.find_spec("distributed") is None:
+        raise MissingExtraError(
+            "workers and schedulers need Dask, which is not installed; "
+            "install it with: pip install 'retrowalk[dask]'"
+        )
+
+
+@contextmanager
+def local_client(workers: int) -> Iterator[Client]:
+    """Processes on this machine, one thread each, reachable from this machine only."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    with (
+        dask.config.set(
+            {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES, "distributed.admin.log-length": 100}
+        ),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        try:
+            yield client
+        finally:
+            logger.setLevel(before)
+
+
+@contextmanager
+def remote_client(address: str) -> Iterator[Client]:
+    """Reach a scheduler that is running.
+
+    Raises
+    ------
+    RunError
+        When there is none at the address.
+    """
+    from distributed import Client
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise RunError(
+            f"{address}: no Dask scheduler answers ({reason}); start one with `dask scheduler`"
+        ) from None
+    with client:
+        yield client

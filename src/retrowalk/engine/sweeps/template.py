@@ -1,0 +1,73 @@
+"""The whole sweep's result without numbers, and how many cases make a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from retrowalk.engine.outputs import Shape, imagine, label
+from retrowalk.engine.provenance import attributes
+from retrowalk.engine.store import widen
+from retrowalk.scenario import Scenario, axis_labels, case_values, cases, chosen_cases, number_of_cases
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Bytes that a block may take before compression. Small beside what the program itself takes, so that
+#: memory does not grow with the number of cases.
+BLOCK_BYTES = 32 * 2**20
+
+#: Member-arm-outcome-day-draws of a block: at most about half a minute's work of one processor, which is how
+#: long a stopped sweep takes to end and what a killed one loses.
+BLOCK_WORK = 3e10
+
+#: More combinations than these are not all tried before the first case runs.
+TRIED = 10_000
+
+
+def template(scenario: Scenario) -> xr.Dataset:
+    """Shapes of the first case, coordinates of all."""
+    import xarray as xr
+
+    first, axes = next(cases(scenario)).scenario, axis_labels(scenario)
+    values: dict[str, list[Any]] = {"case": list(range(number_of_cases(scenario))), **case_values(scenario)}
+    one = {name: found[:1] for name, found in values.items()}
+    block = label(imagine(Shape.of(first), 1), first, one, axes, attributes(scenario))
+    coordinates = label({}, first, values, axes, {}, only="case")
+    return widen(block, xr.Dataset(coords=coordinates.coords))
+
+
+def work_of(scenario: Scenario) -> float:
+    """Member-arm-outcome-day-draws of one case."""
+    shape = Shape.of(scenario)
+    cells = scenario.population.size * len(shape.arms) * len(shape.outcomes) * (shape.days[-1] + 1)
+    return float(cells) * shape.draws * shape.replicates
+
+
+def most_per_block(scenario: Scenario) -> int:
+    """Upper limit of cases per block: ten blocks or more in a sweep, and none that runs for long."""
+    first = next(cases(scenario)).scenario
+    return max(1, min(number_of_cases(scenario) // 10, int(BLOCK_WORK / work_of(first))))
+
+
+def check_cases(scenario: Scenario) -> None:
+    """Validate the cases before the first one runs: all, or ten thousand spread evenly over a longer sweep.
+
+    Raises
+    ------
+    DocumentError
+        At the first combination of values that is no valid scenario.
+    """
+    for _ in chosen_cases(scenario, _spread(number_of_cases(scenario), TRIED)):
+        pass
+
+
+def sample(scenario: Scenario, count: int) -> Iterator[Scenario]:
+    """Scenarios of some cases, spread evenly over the sweep."""
+    return (case.scenario for case in chosen_cases(scenario, _spread(number_of_cases(scenario), count)))
+
+
+def _spread(total: int, count: int) -> list[int]:
+    if total <= count:
+        return list(range(total))
+    return sorted({round(number * (total - 1) / (count - 1)) for number in range(count)})
