@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,12 +58,12 @@ class CoreWork:
         """Member-outcome-days."""
         return int(self.people.size * self.gain.shape[1] * (self.plan.visit_on.shape[0] - 1))
 
-    @property
+    @cached_property
     def link(self) -> Array:
         """Links and instruments, (outcomes, 7)."""
         return np.array([measure.link for measure in self.setting.measures])
 
-    @property
+    @cached_property
     def benefit(self) -> Array:
         """Direction of benefit and minimal important change, (outcomes, 2)."""
         return np.array([measure.benefit for measure in self.setting.measures])

@@ -1,0 +1,1 @@
+"""Benchmarks: asv classes beside this file, and `python -m benchmarks.peers`."""

@@ -1,0 +1,91 @@
+"""The report: one Markdown page and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.rounds import Spread, ratios
+
+NOTE = """\
+Unit: nanoseconds per member, outcome and day; median over rounds, quartiles in brackets. Every contestant
+runs once per round, in turns. *Ratio* is a contestant's time over ours in the same round. All are held
+against direct sums in float64 before the clock starts: link-scale values to 2e-5, statistics to 2e-4.
+
+*Summaries*: mean and SD of true values, true changes and observed changes, exact quantiles (5, 25, 50, 75,
+95 %) of true values and changes, and shares of responders, at weekly assessments, on the natural scale, of
+8 outcomes over 84 days with 3 visits a week. *Trajectories*: the link-scale value of every member on every
+day, float32, into a buffer that is used again. Random numbers are drawn before, for everybody. *Writing
+alone* fills that buffer and computes nothing. *NumPy, mean and SD* and *JAX* leave quantiles out, *JAX*
+changes and readings too: they do less.
+"""
+
+SCALING = """\
+Whole runs, each in a process of its own, without the start of Python and the first call: random numbers,
+statistics, labels and, for cases, the store on disk. One walking arm, 8 outcomes, weekly assessments.
+"""
+
+
+def table(seconds: dict[str, np.ndarray], size: int) -> list[str]:
+    """Rows of one kind of work on one number of threads."""
+    relative = ratios(seconds, "retrowalk")
+    lines = ["| contestant | ns | ratio |", "|---|---|---|"]
+    for name, values in seconds.items():
+        ratio = relative[name].words() if name in relative else "1"
+        lines.append(f"| {name} | {Spread.of(values / size * 1e9).words()} | {ratio} |")
+    return lines
+
+
+def write(data: dict[str, Any], folder: Path) -> None:
+    """Write benchmarks.md and benchmarks.json to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "benchmarks.json").write_text(json.dumps(data, indent=1) + "\n")
+    (folder / "benchmarks.md").write_text("\n".join(_page(data)) + "\n")
+
+
+def _page(data: dict[str, Any]) -> list[str]:
+    lines = ["# Benchmarks", "", f"Made by `python -m benchmarks.peers{' --short' * data['short']}`.", ""]
+    lines += [
+        "| machine | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in data["machine"].items()),
+    ]
+    lines += ["", _quiet(data), *(f"Left out: {words}." for words in data["skipped"]), ""]
+    lines += [f"{data['rounds']} rounds, {data['members']} members.", "", NOTE]
+    for threads, kinds in data["seconds"].items():
+        for kind, seconds in kinds.items():
+            arrays = {name: np.array(values) for name, values in seconds.items()}
+            lines += [f"## {kind.capitalize()}, threads: {threads}", "", *table(arrays, data["size"]), ""]
+    if data["bandwidth"]:
+        lines += ["## Writing", "", "| threads | stores | GB/s |", "|---|---|---|"]
+        lines += [
+            f"| {row['threads']} | {row['stores']} | {row['gb_per_s']:.1f} |" for row in data["bandwidth"]
+        ]
+    lines += ["", "## Targets", "", "| work | target | measured | |", "|---|---|---|---|"]
+    lines += [row["row"] for row in data["targets"]]
+    if data["scaling"]:
+        lines += ["", "## Scaling", "", *(["![time and memory](scaling.png)", ""] if data["plotted"] else [])]
+        lines += [SCALING]
+        lines += ["| axis | value | threads | members | s | peak MiB |", "|---|---|---|---|---|---|"]
+        lines += [_scaling_row(row) for row in data["scaling"]]
+    return lines
+
+
+def _scaling_row(row: dict[str, Any]) -> str:
+    found = row["seconds"] is not None
+    seconds, peak = (f"{row['seconds']:.3g}", f"{row['peak_mib']:.0f}") if found else ("did not finish", "")
+    return f"| {row['axis']} | {row['value']} | {row['threads']} | {row['members']} | {seconds} | {peak} |"
+
+
+def _quiet(data: dict[str, Any]) -> str:
+    busy = data["load_before"]
+    words = f"Load average when the run began: {busy:.2f}."
+    if not busy < 0.5:
+        words += (
+            " **The machine was busy with other work: figures in seconds and those on two threads are "
+            "worse than they would be alone; ratios within rounds suffer less.**"
+        )
+    return words

@@ -1,0 +1,39 @@
+"""Statistics over members: mean and SD, quantiles, links."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retrowalk.kernels.links import LOG, LOGIT, inverse_link
+from retrowalk.kernels.statistics import BUCKETS, LANES, mean_sd, quantiles
+
+
+class Reductions:
+    """One outcome on one assessment day."""
+
+    params = ([1_000, 100_000],)
+    param_names = ("members",)
+
+    def setup(self, members: int) -> None:
+        self.values = np.random.default_rng(1).standard_normal(members).astype(np.float32)
+        self.here = np.ones(members, bool)
+        self.lanes, self.out, self.five = np.empty(LANES), np.empty(2, np.float32), np.empty(5, np.float32)
+        self.numbers, self.kept = np.empty(members, np.uint16), np.empty(members, np.float32)
+        self.tables = np.empty((2, BUCKETS + 1), np.int32)
+        self.probabilities = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+        self.time_mean_sd(members)
+        self.time_quantiles(members)
+
+    def time_mean_sd(self, members: int) -> None:
+        mean_sd(self.values, self.here, members, self.lanes, self.out)
+
+    def time_quantiles(self, members: int) -> None:
+        mean, sd = self.out
+        quantiles(self.values, self.here, members, mean, sd, self.probabilities, self.numbers, self.tables,
+                  self.kept, self.five)  # fmt: skip
+
+    def time_log_link(self, members: int) -> None:
+        inverse_link(LOG, 0.0, 1.0, self.values, self.kept)
+
+    def time_logit_link(self, members: int) -> None:
+        inverse_link(LOGIT, 0.0, 10.0, self.values, self.kept)

@@ -1,0 +1,154 @@
+"""The benchmarks run, and all contestants compute the same thing."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = ("core_loop", "random_numbers", "reductions", "scenarios")
+#: First parameters only, so that a test takes a moment.
+SMALL = {"members": 50, "threads": 2, "weeks": 6, "draws": 1, "cases": 2}
+
+
+@pytest.fixture(autouse=True)
+def _import_from_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def timings() -> Iterator[tuple[str, str, str]]:
+    sys.path.insert(0, str(ROOT))
+    try:
+        for module in MODULES:
+            for name, found in inspect.getmembers(
+                importlib.import_module(f"benchmarks.{module}"), inspect.isclass
+            ):
+                if found.__module__ == f"benchmarks.{module}":
+                    for method in vars(found):
+                        if method.startswith(("time_", "peakmem_")):
+                            yield module, name, method
+    finally:
+        sys.path.remove(str(ROOT))
+
+
+@pytest.mark.parametrize(("module", "name", "method"), list(timings()))
+def test_asv_classes_run(module: str, name: str, method: str) -> None:
+    suite = getattr(importlib.import_module(f"benchmarks.{module}"), name)()
+    assert len(suite.params) == len(suite.param_names)
+    assert all(len(values) >= 2 for values in suite.params)
+    arguments = [SMALL[parameter] for parameter in suite.param_names]
+    suite.setup(*arguments)
+    assert getattr(suite, method)(*arguments) is None
+    if hasattr(suite, "teardown"):
+        suite.teardown(*arguments)
+
+
+def test_contestants_agree_with_the_reference_and_are_timed_in_turns() -> None:
+    from benchmarks.peers.contest import Contest
+
+    contest = Contest(130)
+    contest.check()
+    found = contest.time(2, 2)
+    assert set(found) == {"summaries", "trajectories"}
+    for seconds in found.values():
+        assert {"retrowalk", "NumPy"} <= set(seconds)
+        assert all(values.shape == (2,) and np.all(values > 0) for values in seconds.values())
+
+
+def test_check_notices_a_contestant_that_errs() -> None:
+    from benchmarks.peers.contest import Contest
+
+    contest = Contest(40)
+    follow = contest.numpy.follow
+
+    def wrong(k: int) -> None:
+        follow(k)
+        contest.numpy.curves[k] *= 1.001
+
+    contest.numpy.follow = wrong
+    with pytest.raises(AssertionError, match="Not equal"):
+        contest.check()
+
+
+def test_without_a_compiler_the_contest_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.peers import compiled, contest
+
+    monkeypatch.setattr(compiled, "compiler", lambda: None)
+    alone = contest.Contest(30)
+    assert any("no compiler" in words for words in alone.skipped)
+    assert "C++" not in alone.time(1, 1)["summaries"]
+
+
+def test_report_names_each_target_and_its_verdict(tmp_path: Path) -> None:
+    from benchmarks.peers import report, rounds
+    from benchmarks.peers.targets import beside_peers
+
+    fast, slow = np.full(3, 1.0), np.full(3, 40.0)
+    summaries = {"retrowalk": fast, "C++": slow, "NumPy": slow}
+    trajectories = {"retrowalk": fast, "C++": fast, "writing alone, regular": fast / 4}
+    rows = {row.work: row for row in beside_peers(summaries, trajectories)}
+    assert rows["summaries against C++"].met is True
+    assert rows["summaries against NumPy with the same quantiles"].met is True
+    assert rows["summaries with quantiles against JAX with mean and SD"].met is None
+    assert rows["trajectories against C++ with regular stores"].met is False
+    assert rows["trajectories, share of streaming write bandwidth"].measured == "25 %"
+    data = {
+        "short": True, "machine": rounds.machine(), "load_before": 1.7, "skipped": ["JAX: not installed"],
+        "rounds": 3, "members": 10, "size": 100, "bandwidth": [], "scaling": [], "plotted": False,
+        "seconds": {2: {"summaries": {name: list(values) for name, values in summaries.items()}}},
+        "targets": [{"row": row.row()} for row in rows.values()],
+    }  # fmt: skip
+    report.write(data, tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "busy" in page
+    assert "| C++ | 4e+08" in page
+    assert page.count("| met |") == 2
+    assert json.loads((tmp_path / "benchmarks.json").read_text())["members"] == 10
+
+
+def test_interleaving_turns_the_order_round() -> None:
+    from benchmarks.peers.rounds import interleave
+
+    order: list[str] = []
+    seconds = interleave({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+    assert "".join(order) == "ab" + "ab" + "ba"
+    assert all(values.shape == (2,) for values in seconds.values())
+
+
+def test_core_work_is_the_engine_s_own() -> None:
+    """The timed kernels fill what `simulate` returns for the same scenario."""
+    import retrowalk
+    from retrowalk.engine.core_work import core_work
+
+    work = core_work(70, count=3, weeks=6)
+    work.summarize()
+    work.follow()
+    result = retrowalk.simulate(work.setting.scenario)
+    for k, name in enumerate(work.setting.scenario.outcomes):
+        np.testing.assert_array_equal(result[name].values[0, 0, 0], work.statistics[0][0, k])
+    assert work.curves.shape == (3, 43, 70)
+    assert work.size == 3 * 42 * 70
+
+
+def test_bench_prints_four_figures() -> None:
+    from retrowalk.cli.bench import bench
+
+    done = CliRunner().invoke(bench, ["--members", "60", "--json"])
+    assert done.exit_code == 0, done.output
+    figures: dict[str, Any] = json.loads(done.output)
+    assert figures.pop("unit") == "ns per member-outcome-day"
+    assert figures.pop("members") == 60
+    expected = {f"{work}, {threads}" for work, threads in
+                itertools.product(("summaries", "trajectories"), ("1 thread", "2 threads"))}  # fmt: skip
+    assert set(figures) == expected
+    assert all(value > 0 for value in figures.values())
