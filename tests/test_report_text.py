@@ -122,8 +122,17 @@ def test_sweep_says_whether_the_best_level_can_be_told() -> None:
     assert "walking against usual_care, by backward share, averaged over minutes" in text
     assert "walking against usual_care, by minutes, averaged over backward share" in text
     assert "Backward share: 1 comes out best but cannot be told from the others" in text
-    assert "minutes: 30 can be told from the others (best in 100 % of draws)" in text
+    assert "minutes: 30 is best in 100 % of draws, which the model assumes" in text
     assert text.count("cannot be told from the others") == 1
+
+
+def test_a_level_that_is_no_amount_can_be_told_from_the_others() -> None:
+    axes = grid([0.0, 0.5, 1.0], [10, 20])
+    share = np.array(next(iter(axes.values())))
+    text = words(
+        text_summary(result(effects={"walking": -share[:, None] * (1 + np.arange(40) / 80)}, axes=axes))
+    )
+    assert "ackward share: 1 can be told from the others (best in 100 % of draws)" in text
 
 
 def test_sweep_without_effect_says_so() -> None:

@@ -107,11 +107,18 @@ def _clause(known: OutcomeFacts, view: AxisLevels, best: Best | None, rows: list
             f"{name}: {best.level} comes out best but cannot be told from the others "
             f"(best of all in {share} of draws, better than {best.next_level} in {beats})"
         )
+    if view.axis.path.rsplit(".", 1)[-1] in AMOUNTS:
+        return f"{name}: {best.level} is best in {share} of draws, {BY_DOSE_LAW}{_size(known, best)}"
     grades = {_grade(row) for row in rows}
     if grades <= RESERVATIONS.keys():
         reasons = ", ".join(words for grade, words in RESERVATIONS.items() if grade in grades)
         return f"{name}: {best.level} is best in {share} of draws, {reasons}"
     return f"{name}: {best.level} can be told from the others (best in {share} of draws){_size(known, best)}"
+
+
+#: Axes that only change how much is done, and why their best level says little.
+AMOUNTS = frozenset({"minutes", "weeks", "per_week", "times_per_day", "attendance", "completion"})
+BY_DOSE_LAW = "which the model assumes (its dose law never falls with the amount)"
 
 
 def _size(known: OutcomeFacts, best: Best) -> str:
