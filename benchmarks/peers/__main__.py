@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.peers import report, rounds, scaling, targets
 from benchmarks.peers.contest import Contest
+from retrowalk.kernels.compile import warmup
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(*, short: bool, count: int, members: int, scale: bool, folder: Path | None) -> dict[str, object]:
     """Measure everything; write the report to `folder` if there is one."""
     load = rounds.load_average()
+    warmup()  # published now, so that the processes started below compile nothing
     contest = Contest(members)
     contest.check()
     seconds = {threads: contest.time(count, threads) for threads in (1, 2)}
