@@ -71,7 +71,7 @@ class Observation:
 
 def observations(evidence: Evidence) -> tuple[Observation, ...]:
     """All rows whose role is ``fit``, in the order of the tables."""
-    return tuple(_observation(evidence, effect) for effect in evidence.effects if effect.role == "fit")
+    return tuple(observation(evidence, effect) for effect in evidence.effects if effect.role == "fit")
 
 
 def digest(rows: tuple[Observation, ...], table: tuple[Prior, ...]) -> str:
@@ -96,10 +96,17 @@ def _plain(value: object) -> object:
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
-def _observation(evidence: Evidence, effect: Effect) -> Observation:
+def observation(evidence: Evidence, effect: Effect) -> Observation:
+    """One row on the common scale.
+
+    Raises
+    ------
+    InputError
+        If it lacks a number that this takes.
+    """
     source = evidence.source(effect.source)
     if effect.value is None or effect.se is None:
-        raise InputError(f"{effect.id} has role fit but no value or no se")
+        raise InputError(f"{effect.id} has no value or no se")
     scale, slope = _scales(effect)
     arms = tuple(arm for arm in (effect.arm_a, effect.arm_b) if arm)
     after = None if effect.days_after_last_imputed else effect.days_after_last
