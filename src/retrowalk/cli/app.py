@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("results", "Write a result as one netCDF file."),
     "evidence": ("literature", "Read the published evidence retrowalk rests on."),
     "calibrate": ("calibrate", "Fit the parameters to the published evidence again."),
+    "validate": ("validate", "Hold the model against published results."),
     "schema": ("documents", "Print the JSON Schema of scenario files."),
     "info": ("machine", "Print versions and what this machine offers."),
     "warmup": ("machine", "Compile the kernels once, so that the first run starts faster."),
