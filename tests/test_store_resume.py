@@ -336,7 +336,7 @@ def without_kernel_locks(monkeypatch):
 
 
 def owner(**changes) -> str:
-    return json.dumps({**json.loads(locks._myself()), **changes})
+    return json.dumps({**json.loads(locks.myself()), **changes})
 
 
 def gone() -> int:

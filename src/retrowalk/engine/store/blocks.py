@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import xarray as xr
     import zarr
 
-    from retrowalk.engine.store.durable import DurableStore
-
 
 class BlockWriter:
     """Writes blocks into a store that exists. Knows no lock and can be sent to another process.
@@ -36,7 +34,7 @@ class BlockWriter:
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path = path
         self.layout = layout
-        self._opened: tuple[DurableStore, dict[str, zarr.Array[Any]]] | None = None
+        self._opened: tuple[Any, dict[str, zarr.Array[Any]]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave open arrays behind."""
@@ -107,19 +105,20 @@ class BlockWriter:
             )
         return np.asarray(found.values, dtype=variable.dtype)
 
-    def _open(self) -> tuple[DurableStore, dict[str, zarr.Array[Any]]]:
+    def _open(self) -> tuple[Any, dict[str, zarr.Array[Any]]]:
         if self._opened is None:
-            import zarr
-
             from retrowalk.engine.store.durable import DurableStore
 
-            store = DurableStore(self.path)
-            # Pieces full of fill values are written too: a piece that is not there is damage.
-            arrays = {
-                variable.name: zarr.open_array(
-                    store, path=variable.name, mode="r+", zarr_format=3
-                ).with_config({"write_empty_chunks": True})
-                for variable in self.layout.streamed
-            }
-            self._opened = store, arrays
+            self._opened = self._arrays_in(DurableStore(self.path))
         return self._opened
+
+    def _arrays_in(self, store: Any) -> tuple[Any, dict[str, zarr.Array[Any]]]:  # noqa: ANN401  either store
+        import zarr
+
+        # Pieces full of fill values are written too: a piece that is not there is damage.
+        return store, {
+            variable.name: zarr.open_array(store, path=variable.name, mode="r+", zarr_format=3).with_config(
+                {"write_empty_chunks": True}
+            )
+            for variable in self.layout.streamed
+        }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from retrowalk.engine.store import names
@@ -14,6 +13,7 @@ from retrowalk.engine.store.guard import is_finished, is_store, read_layout
 from retrowalk.engine.store.layout import Layout, waiting
 from retrowalk.engine.store.lock import holder
 from retrowalk.engine.store.manifest import read
+from retrowalk.engine.store.place import Place, located
 from retrowalk.engine.store.speed import Speed
 from retrowalk.errors import InputError
 
@@ -40,7 +40,7 @@ class StoreStatus:
         Wall time per case computed so far; None where it is not recorded.
     """
 
-    path: Path
+    path: Place
     state: Literal["unfinished", "finished"]
     total: int
     finished: int
@@ -116,7 +116,7 @@ def damaged_blocks(path: str | os.PathLike[str]) -> set[int]:
     return {damage.block for damage in _damaged_files(root, layout) if damage.block is not None}
 
 
-def damaged_layout(root: Path, layout: Layout) -> list[Damage]:
+def damaged_layout(root: Place, layout: Layout) -> list[Damage]:
     """Damage to the files that were written with the layout."""
     found = []
     for name, stamp in layout.fixed_stamps().items():
@@ -127,7 +127,7 @@ def damaged_layout(root: Path, layout: Layout) -> list[Damage]:
     return found
 
 
-def _damaged_files(root: Path, layout: Layout) -> Iterator[Damage]:
+def _damaged_files(root: Place, layout: Layout) -> Iterator[Damage]:
     records = read(root / names.OWN / names.MANIFEST, layout)
     for block in range(layout.blocks):
         record = records.get(block)
@@ -141,7 +141,7 @@ def _damaged_files(root: Path, layout: Layout) -> Iterator[Damage]:
                 yield Damage(name, kind, block)
 
 
-def _compare(path: Path, stamp: Stamp) -> Literal["missing", "truncated", "altered"] | None:
+def _compare(path: Place, stamp: Stamp) -> Literal["missing", "truncated", "altered"] | None:
     try:
         size = path.stat().st_size
         if size < stamp.size:
@@ -154,8 +154,8 @@ def _compare(path: Path, stamp: Stamp) -> Literal["missing", "truncated", "alter
         return "altered"
 
 
-def _open(path: str | os.PathLike[str]) -> tuple[Path, Layout]:
-    root = Path(path)
+def _open(path: str | os.PathLike[str]) -> tuple[Place, Layout]:
+    root = located(path)
     if not root.is_dir() or not is_store(root):
         reason = "is not a retrowalk store" if root.exists() else "does not exist"
         raise InputError(f"{path}: {reason}; `retrowalk sweep FILE -o OUT.zarr` makes one")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.guard import NUMBERS, read_small
 from retrowalk.engine.store.layout import Layout, waiting
+from retrowalk.engine.store.place import Place
 from retrowalk.errors import InputError
 
 _STREAMED_CODECS = {"bytes", "blosc", "crc32c", "sharding_indexed"}
@@ -20,7 +20,7 @@ _KEYS = {
 }  # fmt: skip
 
 
-def check_documents(root: Path, layout: Layout) -> None:
+def check_documents(root: Place, layout: Layout) -> None:
     """Check every description that Zarr is going to interpret.
 
     Raises
@@ -55,14 +55,14 @@ def check_documents(root: Path, layout: Layout) -> None:
             )
 
 
-def _size(path: Path) -> int:
+def _size(path: Place) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return -1
 
 
-def _document(root: Path, folder: str) -> tuple[Path, dict[str, Any]]:
+def _document(root: Place, folder: str) -> tuple[Place, dict[str, Any]]:
     name = f"{folder}/{names.ZARR}" if folder else names.ZARR
     # Twice, because a living writer may complete the store between one look and the next.
     places = [root / waiting(name), root / name] * 2
@@ -77,7 +77,7 @@ def _document(root: Path, folder: str) -> tuple[Path, dict[str, Any]]:
     return path, document
 
 
-def _check_group(path: Path, document: dict[str, Any], *, marked: bool) -> None:
+def _check_group(path: Place, document: dict[str, Any], *, marked: bool) -> None:
     attributes = document.get("attributes", {})
     if document.get("node_type") != "group" or not isinstance(attributes, dict):
         raise InputError(f"{path}: this is not the description of a group")
@@ -86,7 +86,7 @@ def _check_group(path: Path, document: dict[str, Any], *, marked: bool) -> None:
     _check_attributes(path, attributes)
 
 
-def _check_array(path: Path, document: dict[str, Any], codecs: set[str]) -> tuple[int, ...]:
+def _check_array(path: Place, document: dict[str, Any], codecs: set[str]) -> tuple[int, ...]:
     if document.get("node_type") != "array" or set(document) - _KEYS or document.get("storage_transformers"):
         raise InputError(f"{path}: this is not the description of an array as retrowalk writes it")
     shape, kind = _sizes(document.get("shape"), 0), document.get("data_type")
@@ -105,7 +105,7 @@ def _check_array(path: Path, document: dict[str, Any], codecs: set[str]) -> tupl
     return shape
 
 
-def _check_chunks(path: Path, document: dict[str, Any], dimensions: int, itemsize: int) -> None:
+def _check_chunks(path: Place, document: dict[str, Any], dimensions: int, itemsize: int) -> None:
     match document:
         case {
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
@@ -118,7 +118,7 @@ def _check_chunks(path: Path, document: dict[str, Any], dimensions: int, itemsiz
         raise InputError(f"{path}: the chunks are not laid out as retrowalk does")
 
 
-def _check_codecs(path: Path, codecs: object, allowed: set[str]) -> None:
+def _check_codecs(path: Place, codecs: object, allowed: set[str]) -> None:
     listed = codecs if isinstance(codecs, list) else [None]
     for codec in listed:
         name = codec.get("name") if isinstance(codec, dict) else None
@@ -132,7 +132,7 @@ def _check_codecs(path: Path, codecs: object, allowed: set[str]) -> None:
 
 
 def _check_streamed(
-    path: Path, document: dict[str, Any], shape: tuple[int, ...], layout: Layout, name: str
+    path: Place, document: dict[str, Any], shape: tuple[int, ...], layout: Layout, name: str
 ) -> None:
     variable = next(variable for variable in layout.streamed if variable.name == name)
     chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
@@ -142,7 +142,7 @@ def _check_streamed(
         raise InputError(f"{path}: the array is not the one that the store describes")
 
 
-def _check_attributes(path: Path, attributes: dict[str, Any]) -> None:
+def _check_attributes(path: Place, attributes: dict[str, Any]) -> None:
     for name, value in attributes.items():
         items = value if isinstance(value, list) else [value]
         if not all(isinstance(item, str | int | float) for item in items):

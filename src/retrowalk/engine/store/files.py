@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrowalk.engine.store.names import PARTIAL
+from retrowalk.engine.store.place import Place
 from retrowalk.errors import RunError
 
 BytesLike = bytes | bytearray | memoryview
@@ -34,8 +35,10 @@ class Stamp:
         return cls(view.nbytes, hashlib.sha256(view).hexdigest())
 
     @classmethod
-    def of_file(cls, path: Path) -> Stamp:
-        """Stamp of a file, read piecewise."""
+    def of_file(cls, path: Place) -> Stamp:
+        """Stamp of a file, read piecewise, or of an object."""
+        if not isinstance(path, Path):
+            return cls.of_bytes(path.read_bytes())
         with path.open("rb") as file:
             return cls(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.layout import Layout
+from retrowalk.engine.store.place import Place
 from retrowalk.errors import InputError
 
 #: Types of numbers in a store, with their bytes.
@@ -18,17 +19,17 @@ NUMBERS = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4
 NUMBERS |= {"float32": 4, "int64": 8, "uint64": 8, "float64": 8}
 
 
-def is_store(root: Path) -> bool:
+def is_store(root: Place) -> bool:
     """Whether the folder says that it is a store of retrowalk, finished or not."""
     return (root / names.OWN / names.DESCRIPTION).is_file()
 
 
-def is_finished(root: Path) -> bool:
+def is_finished(root: Place) -> bool:
     """Whether the root description is in place: the last step of completing a store."""
     return (root / names.ZARR).is_file() and not (root / names.PENDING).exists()
 
 
-def read_layout(root: Path) -> Layout:
+def read_layout(root: Place) -> Layout:
     """Read the description of a store whose tree holds nothing but folders and regular files.
 
     Raises
@@ -52,7 +53,7 @@ def read_layout(root: Path) -> Layout:
     return layout
 
 
-def check_count(path: Path, layout: Layout) -> None:
+def check_count(path: Place | str, layout: Layout) -> None:
     """Refuse a layout of absurdly many files.
 
     Raises
@@ -65,8 +66,10 @@ def check_count(path: Path, layout: Layout) -> None:
         raise InputError(f"{path}: {layout.blocks} blocks make {files} files; use larger blocks")
 
 
-def check_tree(root: Path) -> None:
-    """Refuse links, devices, deep folders and absurd numbers of entries."""
+def check_tree(root: Place) -> None:
+    """Refuse links, devices, deep folders and absurd numbers of entries; object stores have none of these."""
+    if not isinstance(root, Path):
+        return
     left = names.MAX_ENTRIES
     folders = [(root, 0)]
     while folders:
@@ -96,7 +99,7 @@ def check_tree(root: Path) -> None:
                     raise InputError(f"{root}: more than {names.MAX_ENTRIES} files are no retrowalk store")
 
 
-def _check_names(path: Path, layout: Layout) -> None:
+def _check_names(path: Place, layout: Layout) -> None:
     for name in [*layout.fixed, *(variable.name for variable in layout.streamed)]:
         parts = name.split("/")
         if len(parts) > 2 or any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
@@ -114,7 +117,7 @@ def _check_names(path: Path, layout: Layout) -> None:
         raise InputError(f"{path}: the store has no root description")
 
 
-def read_small(path: Path) -> bytes:
+def read_small(path: Place) -> bytes:
     """Read a description.
 
     Raises

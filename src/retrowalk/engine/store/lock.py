@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from retrowalk.engine.store.place import Place
 from retrowalk.errors import InputError
 
 #: A lock file without an owner is taken for a writer that is just starting, for this long.
@@ -48,12 +49,12 @@ class Lock:
             _claim(path.with_name(path.name + ".owner"), store)
             return cls(path.with_name(path.name + ".owner"), None)
         if not taken or not _same_file(handle, path):
-            owner = _parse(os.pread(handle, 4096, 0) if hasattr(os, "pread") else b"")
+            owner = parse(os.pread(handle, 4096, 0) if hasattr(os, "pread") else b"")
             os.close(handle)
             raise InputError(_held(store, owner))
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, _myself())
+        os.write(handle, myself())
         return cls(path, handle)
 
     def moved(self, path: Path) -> None:
@@ -66,24 +67,32 @@ class Lock:
             os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = None
-        elif self._path.name.endswith(".owner") and _parse(_read(self._path)) == _parse(_myself()):
+        elif self._path.name.endswith(".owner") and parse(_read(self._path)) == parse(myself()):
             self._path.unlink(missing_ok=True)
 
 
-def holder(path: Path) -> str | None:
+def holder(path: Place) -> str | None:
     """Describe the living process that holds the lock at `path`; None when it is free."""
+    if not isinstance(path, Path):
+        return _object_holder(path)
     owner_file = path.with_name(path.name + ".owner")
     if owner_file.exists():
-        owner = _parse(_read(owner_file))
-        return _name(owner) if _alive(owner) else None
+        owner = parse(_read(owner_file))
+        return describe(owner) if alive(owner) else None
     try:
         handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return None
     try:
-        return None if _kernel_lock(handle) in (True, None) else _name(_parse(_read(path)))
+        return None if _kernel_lock(handle) in (True, None) else describe(parse(_read(path)))
     finally:
         os.close(handle)
+
+
+def _object_holder(path: Place) -> str | None:
+    from retrowalk.engine.store.objects import bucket, lock
+
+    return lock.holder(path.bucket) if isinstance(path, bucket.ObjectPath) else None
 
 
 def _kernel_lock(handle: int) -> bool | None:
@@ -118,7 +127,7 @@ def _claim(path: Path, store: Path) -> None:
         except FileExistsError:
             _evict(path, store)
             continue
-        os.write(handle, _myself())
+        os.write(handle, myself())
         os.close(handle)
         return
     raise InputError(_held(store, {}))
@@ -127,8 +136,8 @@ def _claim(path: Path, store: Path) -> None:
 def _evict(path: Path, store: Path) -> None:
     """Remove the lock of a dead process, or refuse. Of several rivals only one wins the rename."""
     text = _read(path)
-    owner = _parse(text)
-    if _alive(owner) if owner else _starting(path):
+    owner = parse(text)
+    if alive(owner) if owner else _starting(path):
         raise InputError(_held(store, owner, path))
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
@@ -142,7 +151,7 @@ def _evict(path: Path, store: Path) -> None:
     aside.unlink()
 
 
-def _alive(owner: dict[str, Any]) -> bool:
+def alive(owner: dict[str, Any]) -> bool:
     """Whether the process may still run; another host's cannot be asked, so it counts as living."""
     if not owner:
         return False
@@ -170,9 +179,10 @@ def _starting(path: Path) -> bool:
         return False
 
 
-def _myself() -> bytes:
+def myself(**more: str) -> bytes:
+    """Name the running process as owner of a lock."""
     pid = os.getpid()
-    owner = {"host": socket.gethostname(), "pid": pid, "boot": _boot(), "started": _started(pid)}
+    owner = {"host": socket.gethostname(), "pid": pid, "boot": _boot(), "started": _started(pid), **more}
     return json.dumps(owner).encode()
 
 
@@ -194,7 +204,8 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _parse(text: bytes) -> dict[str, Any]:
+def parse(text: bytes) -> dict[str, Any]:
+    """The owner a lock names; empty when it names none."""
     try:
         owner = json.loads(text)
     except (ValueError, RecursionError):
@@ -209,7 +220,8 @@ def _same_file(handle: int, path: Path) -> bool:
         return False
 
 
-def _name(owner: dict[str, Any]) -> str:
+def describe(owner: dict[str, Any]) -> str:
+    """An owner in words."""
     if not owner:
         return "another process"
     return f"process {owner.get('pid')} on {owner.get('host')}"
@@ -217,4 +229,4 @@ def _name(owner: dict[str, Any]) -> str:
 
 def _held(store: Path, owner: dict[str, Any], file: Path | None = None) -> str:
     hint = f" (if that process is gone, delete {file})" if file else ""
-    return f"{store}: {_name(owner)} is writing this store; wait for it or choose another output{hint}"
+    return f"{store}: {describe(owner)} is writing this store; wait for it or choose another output{hint}"

@@ -12,8 +12,11 @@ from typing import Any
 
 from retrowalk.engine.store.files import Stamp, put
 from retrowalk.engine.store.layout import Layout
-from retrowalk.engine.store.names import MAX_MANIFEST
+from retrowalk.engine.store.names import BLOCKS, MAX_MANIFEST, OWN
+from retrowalk.engine.store.place import Place
 from retrowalk.errors import InputError
+
+_TOO_LARGE = f"{{}}: a manifest of more than {MAX_MANIFEST >> 20} MiB is not one of retrowalk's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,12 @@ class Manifest:
                 raise
 
 
-def read(path: Path, layout: Layout) -> dict[int, BlockRecord]:
+def block_name(block: int) -> str:
+    """Name of a block's record in an object store, where nothing can be appended."""
+    return f"{OWN}/{BLOCKS}/{block:09}.json"
+
+
+def read(path: Place, layout: Layout) -> dict[int, BlockRecord]:
     """Finished blocks by number, from lines that are whole and agree with the layout.
 
     Raises
@@ -86,14 +94,7 @@ def read(path: Path, layout: Layout) -> dict[int, BlockRecord]:
     InputError
         When the file is absurdly large.
     """
-    try:
-        if path.stat().st_size > MAX_MANIFEST:
-            raise InputError(
-                f"{path}: a manifest of more than {MAX_MANIFEST >> 20} MiB is not one of retrowalk's"
-            )
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return {}
+    text = _text(path)
     records: dict[int, BlockRecord] = {}
     for entry in _entries(text):
         block = entry.get("block")
@@ -105,6 +106,32 @@ def read(path: Path, layout: Layout) -> dict[int, BlockRecord]:
         elif record is not None:
             records[block] = record
     return records
+
+
+def _text(path: Place) -> bytes:
+    if not isinstance(path, Path):
+        return _joined(path)
+    try:
+        if path.stat().st_size > MAX_MANIFEST:
+            raise InputError(_TOO_LARGE.format(path))
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _joined(path: Place) -> bytes:
+    """The records of an object store, read many at a time: each takes a moment on its way."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from retrowalk.engine.store.objects.bucket import ObjectPath
+
+    if not isinstance(path, ObjectPath):
+        return b""
+    records = list((ObjectPath(path.bucket, OWN) / BLOCKS).iterdir())
+    if sum(record.stat().st_size for record in records) > MAX_MANIFEST:
+        raise InputError(_TOO_LARGE.format(path))
+    with ThreadPoolExecutor(16) as pool:
+        return b"".join(pool.map(ObjectPath.read_bytes, records))
 
 
 def _entries(text: bytes) -> Iterator[dict[str, Any]]:

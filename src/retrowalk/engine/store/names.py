@@ -12,6 +12,8 @@ PENDING = "retrowalk.pending.json"
 OWN = "_retrowalk"
 DESCRIPTION = "store.json"
 MANIFEST = "manifest.jsonl"
+#: Folder of one object per finished block where there is no appending.
+BLOCKS = "blocks"
 LOCK = "lock"
 #: How long the cases took; no result depends on it.
 SPEED = "speed.json"

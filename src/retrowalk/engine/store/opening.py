@@ -16,6 +16,7 @@ from retrowalk.engine.store.guard import check_tree, is_finished, read_layout
 from retrowalk.engine.store.layout import Layout, differing
 from retrowalk.engine.store.lock import Lock
 from retrowalk.engine.store.manifest import read
+from retrowalk.engine.store.names import is_url
 from retrowalk.engine.store.writer import Writer
 from retrowalk.errors import InputError
 
@@ -64,6 +65,12 @@ def create(
     RunError
         When the disk is full, read-only or failing.
     """
+    if is_url(path):
+        from retrowalk.engine.store.objects import opening as objects
+
+        return objects.create(
+            str(path), template, digests=digests, block=block, overwrite=overwrite, repair=repair
+        )
     target = Path(path).absolute()
     if block < 1:
         raise InputError(f"block: {block} cases cannot be written at a time; use 1 or more")
@@ -107,7 +114,7 @@ def _existing(
         lock = Lock.acquire(path / names.OWN / names.LOCK, store=path)
     try:
         layout = read_layout(path)
-        _check_same(path, layout, template, digests)
+        check_same(path, layout, template, digests)
         writer = _opened(path, layout, lock, repair=repair)
     except BaseException as error:
         if overwrite and isinstance(error, InputError):
@@ -140,7 +147,16 @@ def _opened(path: Path, layout: Layout, lock: Lock, *, repair: bool) -> Writer:
     return writer
 
 
-def _check_same(path: Path, layout: Layout, template: xr.Dataset, digests: Mapping[str, str]) -> None:
+def check_same(
+    path: str | os.PathLike[str], layout: Layout, template: xr.Dataset, digests: Mapping[str, str]
+) -> None:
+    """Refuse a store of other results.
+
+    Raises
+    ------
+    InputError
+        Naming the digests that differ.
+    """
     from retrowalk.engine.store.template import streamed_variables
 
     if names_differing := differing(digests, layout.digests):

@@ -12,7 +12,9 @@ from retrowalk.engine.store import names
 from retrowalk.engine.store.documents import check_documents
 from retrowalk.engine.store.guard import is_finished, is_store, read_layout
 from retrowalk.engine.store.manifest import read
+from retrowalk.engine.store.names import is_url
 from retrowalk.engine.store.netcdf import check_netcdf
+from retrowalk.engine.store.place import Place, located
 from retrowalk.engine.store.template import plain_text
 from retrowalk.errors import InputError, RetrowalkError
 
@@ -47,7 +49,7 @@ def open_results(path: str | os.PathLike[str], *, chunks: dict[str, int] | None 
         When there is nothing, or something that is not retrowalk's or not safe to read.
     """
     try:
-        return plain_text(_open(Path(path), chunks))
+        return plain_text(_open_store(located(path), chunks) if is_url(path) else _open(Path(path), chunks))
     except RetrowalkError:
         raise
     except Exception as error:
@@ -65,10 +67,8 @@ def _open(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
     raise InputError(f"{path}: {what}; give a store or a netCDF file that retrowalk wrote")
 
 
-def _open_store(root: Path, chunks: dict[str, int] | None) -> xr.Dataset:
+def _open_store(root: Place, chunks: dict[str, int] | None) -> xr.Dataset:
     import xarray as xr
-
-    from retrowalk.engine.store.durable import DurableStore
 
     if not is_store(root):
         raise InputError(f"{root}: this folder is not a retrowalk store")
@@ -76,7 +76,7 @@ def _open_store(root: Path, chunks: dict[str, int] | None) -> xr.Dataset:
     check_documents(root, layout)
     finished = is_finished(root)
     dataset = xr.open_zarr(
-        DurableStore(root.absolute(), read_only=True),
+        _arrays(root),
         chunks=chunks,
         consolidated=False,
         zarr_format=3,
@@ -87,6 +87,17 @@ def _open_store(root: Path, chunks: dict[str, int] | None) -> xr.Dataset:
     return dataset if finished else _finished_part(dataset, root, layout)
 
 
+def _arrays(root: Place) -> Any:  # noqa: ANN401  Zarr's own stores have no common type for mypy
+    if isinstance(root, Path):
+        from retrowalk.engine.store.durable import DurableStore
+
+        return DurableStore(root.absolute(), read_only=True)
+    from retrowalk.engine.store.objects.arrays import ObjectArrays
+    from retrowalk.engine.store.objects.bucket import Bucket
+
+    return ObjectArrays(Bucket(str(root)), read_only=True)
+
+
 def _open_netcdf(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
     import xarray as xr
 
@@ -94,7 +105,7 @@ def _open_netcdf(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
     return xr.open_dataset(path.absolute(), engine="h5netcdf", chunks=chunks, **_NO_DATES)
 
 
-def _finished_part(dataset: xr.Dataset, root: Path, layout: Layout) -> xr.Dataset:
+def _finished_part(dataset: xr.Dataset, root: Place, layout: Layout) -> xr.Dataset:
     blocks = sorted(read(root / names.OWN / names.MANIFEST, layout))
     cases = [np.arange(part.start, part.stop) for part in map(layout.cases_of, blocks)]
     done = np.concatenate(cases) if cases else np.arange(0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
+
+from retrowalk.engine.store.place import Place
 
 #: A record longer than this is not one of ours.
 _MOST = 4096
@@ -19,11 +20,10 @@ class Speed:
     seconds: float = 0.0
 
     @classmethod
-    def read(cls, path: Path) -> Speed:
+    def read(cls, path: Place) -> Speed:
         """Read the record; one that is missing or not ours counts as empty."""
         try:
-            with path.open("rb") as file:
-                found = json.loads(file.read(_MOST))
+            found = json.loads(path.read_bytes()) if path.stat().st_size <= _MOST else None
         except (OSError, ValueError, RecursionError):
             return cls()
         match found:

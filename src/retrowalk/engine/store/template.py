@@ -18,8 +18,7 @@ _Attribute = str | int | float | list[Any]
 if TYPE_CHECKING:
     import xarray as xr
     import zarr
-
-    from retrowalk.engine.store.durable import DurableStore
+    from zarr.abc.store import Store
 
 
 def widen(block: xr.Dataset, cases: xr.Dataset) -> xr.Dataset:
@@ -116,7 +115,7 @@ def streamed_variables(template: xr.Dataset) -> tuple[Variable, ...]:
     return tuple(found)
 
 
-def write_layout(store: DurableStore, template: xr.Dataset, block: int) -> None:
+def write_layout(store: Store, template: xr.Dataset, block: int) -> None:
     """Write descriptions of all arrays, the values of coordinates and of variables without `case`."""
     import zarr
 

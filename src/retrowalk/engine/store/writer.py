@@ -66,7 +66,7 @@ class Writer:
 
         Threads may write different blocks at the same time. Errors as `BlockWriter.write`.
         """
-        if block not in self._manifest.records:
+        if block not in self.finished():
             self.record(self.blocks.write(block, dataset))
 
     def record(self, record: BlockRecord) -> None:
@@ -108,8 +108,11 @@ class Writer:
             return
         self._writable()
         with saying(self.path, "completed"):
-            reveal(self.path, self.layout)
+            self._reveal()
         self.state = "finished"
+
+    def _reveal(self) -> None:
+        reveal(self.path, self.layout)
 
     def close(self) -> None:
         """Give the lock back; harmless when repeated."""

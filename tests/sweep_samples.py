@@ -1,0 +1,35 @@
+"""Small sweeps for the tests of running them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+SWEPT = """\
+format: retrowalk-scenario/1
+title: A small question
+seed: 7
+population: {preset: knee_oa, size: 40}
+outcomes: [knee_pain, walking_speed]
+assess: {weeks: [0, 6, 10]}
+draws: 6
+arms:
+  usual_care: {phases: [{weeks: 6, sessions: [{modality: physiotherapy, per_week: 3, minutes: 30}]}]}
+  walking:
+    phases:
+      - weeks: 6
+        sessions:
+          - {modality: walk, backward_share: 0.5, per_week: 3, minutes: 10, speed: 0.8}
+sweep:
+  arms.walking.phases.0.sessions.0.backward_share: {from: 0, to: 1, steps: 11}
+  arms.walking.phases.0.sessions.0.minutes: [10, 20, 30, 40]
+"""
+
+
+def data_of(store: Path) -> dict[str, str]:
+    """SHA-256 by name of all that counts: not the lock, the order of finishing, or how long it took."""
+    return {
+        str(file.relative_to(store)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(store.rglob("*"))
+        if file.is_file() and file.name not in ("lock", "manifest.jsonl", "speed.json")
+    }
