@@ -24,7 +24,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "calibrate": ("calibrate", "Fit the parameters to the published evidence again."),
     "validate": ("validate", "Hold the model against published results."),
     "schema": ("documents", "Print the JSON Schema of scenario files."),
+    "selftest": ("selftest", "Hold this installation against published numbers and the laws."),
     "info": ("machine", "Print versions and what this machine offers."),
+    "bench": ("bench", "Time the core loop on this machine."),
     "warmup": ("machine", "Compile the kernels once, so that the first run starts faster."),
 }
 
