@@ -91,7 +91,7 @@ def test_without_a_compiler_the_contest_says_so(monkeypatch: pytest.MonkeyPatch)
 
 def test_report_names_each_target_and_its_verdict(tmp_path: Path) -> None:
     from benchmarks.peers import report, rounds
-    from benchmarks.peers.targets import beside_peers
+    from benchmarks.peers.targets import as_data, beside_peers
 
     fast, slow = np.full(3, 1.0), np.full(3, 40.0)
     summaries = {"retrowalk": fast, "C++": slow, "NumPy": slow}
@@ -106,7 +106,7 @@ def test_report_names_each_target_and_its_verdict(tmp_path: Path) -> None:
         "short": True, "machine": rounds.machine(), "load_before": 1.7, "skipped": ["JAX: not installed"],
         "rounds": 3, "members": 10, "size": 100, "bandwidth": [], "scaling": [], "plotted": False,
         "seconds": {2: {"summaries": {name: list(values) for name, values in summaries.items()}}},
-        "targets": [{"row": row.row()} for row in rows.values()],
+        "targets": as_data(list(rows.values())),
     }  # fmt: skip
     report.write(data, tmp_path)
     page = (tmp_path / "benchmarks.md").read_text()
