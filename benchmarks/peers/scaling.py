@@ -76,7 +76,7 @@ def plot(rows: list[Row], path: Path) -> bool:
         return False
     axes = list(dict.fromkeys(row["axis"] for row in rows))
     figure = Figure(figsize=(3.2 * len(axes), 5.6), layout="constrained")
-    panels = figure.subplots(2, len(axes), squeeze=False)
+    panels = figure.subplots(2, len(axes), squeeze=False, sharey="row")
     for column, axis in enumerate(axes):
         for threads, style in ((1, "o--"), (2, "o-")):
             found = [
@@ -88,7 +88,12 @@ def plot(rows: list[Row], path: Path) -> bool:
                     color="C0" if threads == 2 else "C1", label=f"threads: {threads}",
                 )  # fmt: skip
         panels[1, column].set_xlabel(axis)
-        panels[1, column].set_ylim(100, None)
+        for line in (0, 1):
+            panels[line, column].minorticks_off()
+            panels[line, column].set_xticks(sorted({row["value"] for row in rows if row["axis"] == axis}))
+            panels[line, column].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            panels[line, column].tick_params(axis="x", labelrotation=45)
+    panels[1, 0].set_ylim(100, 2_000)
     panels[0, 0].set_ylabel("time [s]")
     panels[1, 0].set_ylabel("peak memory [MiB]")
     panels[0, 0].legend(frameon=False)
