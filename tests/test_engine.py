@@ -149,7 +149,7 @@ def slow_statistics(members: xr.Dataset, name: str) -> dict[str, np.ndarray]:
     change = (true - true.isel(day=0)).where(here)
     noted = (seen - seen.isel(day=0)).where(here)
     sign = -1 if true.attrs["better"] == "lower" else 1
-    minimum = true.attrs["minimal_important_change"]
+    minimum = true.attrs["minimal_important_change"] - 1e-3 * true.attrs["resolution"]
     past, seen_past = sign * change >= minimum, sign * noted >= minimum
     number = here.sum("member")
     quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
@@ -405,3 +405,15 @@ def test_grades_of_arms_and_of_what_they_do_beyond_the_reference() -> None:
 
     assert words("knee_pain_grade")[2:] == ["none", "untrained"]
     assert words("knee_pain_difference_grade")[:3] == ["untrained", "add_on", "none"]
+
+
+def test_a_reading_that_equals_the_minimal_important_change_has_reached_it() -> None:
+    result = retrowalk.simulate(scenario(outcomes=["timed_up_and_go", "disability"], record="members"))
+    summary = retrowalk.simulate(scenario(outcomes=["timed_up_and_go", "disability"]))
+    for name in ("timed_up_and_go", "disability"):
+        seen = result[f"{name}_observed"].astype("f8")
+        facts = seen.attrs
+        steps = ((seen.isel(day=0) - seen) / facts["resolution"]).round()
+        wanted = int(np.ceil(facts["minimal_important_change"] / facts["resolution"] - 1e-6))
+        share = (steps >= wanted).where(seen.notnull()).mean("member")
+        np.testing.assert_allclose(summary[f"{name}_responders"].sel(kind="observed"), share, atol=1e-6)

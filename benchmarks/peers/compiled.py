@@ -45,9 +45,14 @@ def build(folder: Path) -> dict[str, ctypes.CDLL]:
         return {}
     libraries = {}
     for number, (name, flags) in enumerate(FLAGS.items()):
-        target = folder / f"cohort{number}.so"
-        command = [found, *flags, "-shared", "-fPIC", "-o", str(target), str(SOURCE)]
-        if subprocess.run(command, check=False, capture_output=True).returncode == 0:
+        code, target = folder / f"cohort{number}.o", folder / f"cohort{number}.so"
+        # Linked without -ffast-math: with it g++ adds start-up code that lets the whole process flush
+        # subnormal numbers to zero.
+        commands = (
+            [found, *flags, "-c", "-fPIC", "-o", str(code), str(SOURCE)],
+            [found, "-shared", "-o", str(target), str(code)],
+        )
+        if all(subprocess.run(words, check=False, capture_output=True).returncode == 0 for words in commands):
             libraries[name] = ctypes.CDLL(str(target))
     return libraries
 

@@ -17,6 +17,10 @@ from retrowalk.model.links import Link
 from retrowalk.scenario import Scenario
 
 Single = NDArray[np.float32]
+
+#: Part of an instrument's step by which the minimal important change is lowered: a reading that equals it has
+#: reached it, whatever the last bit of a single-precision difference.
+HAIR = 1e-3
 KINDS = {"identity": IDENTITY, "log": LOG, "logit": LOGIT}
 
 
@@ -36,7 +40,7 @@ class Measure:
     link : tuple of 7 floats
         Kind, bounds, lowest and highest reading, step, standard error: see `kernels.summaries`.
     benefit : (float, float)
-        Direction of benefit (+1, -1) and minimal important change.
+        Direction of benefit (+1, -1), and minimal important change less a hair.
     """
 
     slot: int
@@ -83,7 +87,7 @@ def _measure(scenario: Scenario, name: str) -> Measure:
     return Measure(
         list(outcomes()).index(name), mu, sd, typical_sd, low, high,
         (float(KINDS[outcome.link]), *bounds, lowest, highest, outcome.resolution, error.sem),
-        (1.0 if outcome.better == "higher" else -1.0, error.mic),
+        (1.0 if outcome.better == "higher" else -1.0, error.mic - HAIR * outcome.resolution),
     )  # fmt: skip
 
 
