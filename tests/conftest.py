@@ -5,6 +5,8 @@ run of the long tests (`pytest -m long`), tries many random ones and remembers f
 """
 
 import os
+import subprocess
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -16,6 +18,11 @@ settings.register_profile("long", max_examples=1000, **COMMON)
 
 
 def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        # Compile the kernels once, before many processes would each do it for themselves.
+        subprocess.run(
+            [sys.executable, "-m", "retrowalk", "-q", "warmup"], check=True, stdout=subprocess.DEVNULL
+        )
     if config.getoption("--hypothesis-profile", default=None):
         return
     default = "long" if config.getoption("-m", default="") == "long" else "ci"
