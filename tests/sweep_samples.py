@@ -33,3 +33,16 @@ def data_of(store: Path) -> dict[str, str]:
         for file in sorted(store.rglob("*"))
         if file.is_file() and file.name not in ("lock", "manifest.jsonl", "speed.json")
     }
+
+
+def swept(steps: int = 11, size: int = 40, draws: int = 6) -> str:
+    """The same sweep with four times as many cases as steps, and of other size."""
+    return (
+        SWEPT.replace("steps: 11", f"steps: {steps}")
+        .replace("size: 40", f"size: {size}")
+        .replace("draws: 6", f"draws: {draws}")
+    )
+
+
+#: Tens of blocks that take a good part of a second each.
+SLOW = swept(size=20_000, draws=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 import uuid
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ AHEAD = 1
 LOSSES = 50
 #: Seconds without the scheduler after which it counts as lost.
 LOST_AFTER = 10.0
+#: Seconds between two looks at how many workers there are.
+ASK_EVERY = 2.0
 
 
 def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
@@ -86,6 +89,7 @@ class _Work:
         self.losses: dict[int, int] = {}
         self.ended: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
         self.seen = time.monotonic()
+        self.threads, self.ask_at = 1, 0.0
 
     def run(self) -> None:
         while self.waiting or self.flying:
@@ -103,6 +107,8 @@ class _Work:
                 self._take(number, future)
 
     def _submit(self) -> None:
+        if self.client.status != "running":
+            return
         room = (1 + AHEAD) * max(1, self._threads()) - len(self.flying)
         for _ in range(min(room, len(self.waiting))):
             number = self.waiting.pop()
@@ -113,9 +119,12 @@ class _Work:
             future.add_done_callback(lambda done, number=number: self.ended.put((number, done)))
 
     def _threads(self) -> int:
-        """Threads of all workers, as last heard."""
-        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
-        return sum(int(worker.get("nthreads", 1)) for worker in workers.values())
+        """Threads of all workers, asked for now and then: workers may join and leave."""
+        if time.monotonic() >= self.ask_at:
+            self.ask_at = time.monotonic() + ASK_EVERY
+            with suppress(OSError, TimeoutError):
+                self.threads = sum(self.client.nthreads().values())
+        return self.threads
 
     def _take(self, number: int, future: Future) -> None:
         error = _error_of(future)

@@ -41,8 +41,7 @@ def local_client(workers: int) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
-    logger = logging.getLogger("distributed")
-    before = logger.level
+    _hush()
     with (
         dask.config.set(
             {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES, "distributed.admin.log-length": 100}
@@ -57,10 +56,15 @@ def local_client(workers: int) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        try:
-            yield client
-        finally:
-            logger.setLevel(before)
+        yield client
+
+
+def _hush() -> None:
+    """Keep Dask from logging tracebacks about lost connections: what matters becomes an error of ours."""
+    names = ("distributed", "tornado", *logging.root.manager.loggerDict)
+    for name in names:
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -74,7 +78,7 @@ def remote_client(address: str) -> Iterator[Client]:
     """
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _hush()
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -82,5 +86,8 @@ def remote_client(address: str) -> Iterator[Client]:
         raise RunError(
             f"{address}: no Dask scheduler answers ({reason}); start one with `dask scheduler`"
         ) from None
-    with client:
+    try:
         yield client
+    finally:
+        # A scheduler that is gone would be waited for.
+        client.close(timeout=2)
