@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 SWEPT = """\
@@ -46,3 +47,19 @@ def swept(steps: int = 11, size: int = 40, draws: int = 6) -> str:
 
 #: Tens of blocks that take a good part of a second each.
 SLOW = swept(size=20_000, draws=60)
+
+
+def opens_plainly(path: Path) -> bool:
+    """Whether xarray opens the store without knowing retrowalk."""
+    import xarray as xr
+
+    try:
+        xr.open_zarr(path, consolidated=False, chunks=None).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove a store."""
+    shutil.rmtree(path)

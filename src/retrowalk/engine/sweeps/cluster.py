@@ -96,6 +96,8 @@ class _Work:
             if self.job.stop():
                 self.waiting.clear()
                 self._drop_unbegun()
+                if not self.flying:
+                    return
             self._submit()
             try:
                 number, future = self.ended.get(timeout=0.2)
@@ -163,8 +165,9 @@ class _Work:
         if not self.flying:
             return
         begun = set(self._processing())
+        alone = self._threads() == 0
         for number, future in list(self.flying.items()):
-            if begun and future.key not in begun:
+            if alone or (begun and future.key not in begun):
                 del self.flying[number]
                 future.cancel()
 

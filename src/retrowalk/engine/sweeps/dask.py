@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import MissingExtraError, RunError
 
@@ -56,7 +57,24 @@ def local_client(workers: int) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.register_plugin(_plugin())
         yield client
+
+
+def _plugin() -> Any:  # noqa: ANN401  a plugin of Dask, which is not imported before it is needed
+    from distributed import WorkerPlugin
+
+    class KeepOn(WorkerPlugin):  # type: ignore[misc]  # Dask is half typed
+        """Ctrl-C in a terminal reaches every process; only the one that leads the sweep is to decide."""
+
+        name = "retrowalk-keep-on"
+
+        def setup(self, worker: object) -> None:
+            # A worker that does not run in its process's main thread never hears of signals.
+            with suppress(ValueError):
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return KeepOn()
 
 
 def _hush() -> None:
