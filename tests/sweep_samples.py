@@ -63,3 +63,12 @@ def opens_plainly(path: Path) -> bool:
 def remove(path: Path) -> None:
     """Remove a store."""
     shutil.rmtree(path)
+
+
+#: Many small cases: ten times STEPS.
+WIDE = (
+    swept(size=20, draws=4)
+    .replace("steps: 11", "steps: STEPS")
+    .replace("[10, 20, 30, 40]", "{from: 5, to: 50, steps: 10}")
+    .replace("[knee_pain, walking_speed]", "[knee_pain]")
+)
