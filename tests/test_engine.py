@@ -180,8 +180,12 @@ def test_statistics_in_the_kernel_equal_those_over_members(size: int) -> None:
     )
 
 
-def test_threads_change_no_bit() -> None:
-    run = scenario(population={"preset": "knee_oa", "size": 600}, draws=60)
+@pytest.mark.parametrize(
+    "model", [{"family": "banister"}, *FAMILIES[2:5], {"family": "nonlinear", "exponent_fitness": 1.2}],
+    ids=lambda model: "-".join(map(str, model.values())),
+)  # fmt: skip
+def test_threads_change_no_bit(model: dict[str, Any]) -> None:
+    run = scenario(population={"preset": "knee_oa", "size": 600}, draws=60, model=model)
     one, two = retrowalk.simulate(run, threads=1), retrowalk.simulate(run, threads=2)
     xr.testing.assert_identical(one, two)
 
