@@ -109,6 +109,12 @@ def test_a_missing_piece_is_never_read_as_no_number(path):
         dataset.knee_pain.load()
 
 
+def test_a_flipped_bit_is_one_sentence(path):
+    flip(path / "knee_pain" / "c.2.0.0.0.0")
+    with pytest.raises(RunError, match=r"the piece knee_pain/c\.2\.0\.0\.0\.0 is damaged; `retrowalk status"):
+        store.open_results(path).knee_pain.load()
+
+
 def test_a_flipped_bit_is_noticed_by_any_reader(path):
     flip(path / "knee_pain" / "c.2.0.0.0.0")
     with pytest.raises(ValueError, match="checksum"):

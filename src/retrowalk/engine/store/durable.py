@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,14 @@ class DurableStore(LocalStore):
 
     Zarr's own store never flushes to the disk; this one flushes each file and its folder before a write
     counts as done, and keeps the stamp of what it wrote. Read-only, it refuses to take a missing piece
-    for one full of fill values, as Zarr would.
+    for one full of fill values, as Zarr would, and any piece that is not as `written` says.
     """
 
-    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+    def __init__(
+        self, root: Path | str, *, read_only: bool = False, written: Mapping[str, Stamp] | None = None
+    ) -> None:
         super().__init__(root, read_only=read_only)
+        self._written = written or {}
         self._stamps: dict[str, Stamp] = {}
         self._stamps_lock = threading.Lock()
 
@@ -71,7 +74,7 @@ class DurableStore(LocalStore):
         value = await super().get(waiting(key), prototype, byte_range)
         if value is None and waiting(key) != key:
             value = await super().get(key, prototype, byte_range)
-        return self._found(key, value)
+        return self._found(key, value, whole=byte_range is None)
 
     def get_sync(
         self, key: str, *, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
@@ -82,7 +85,7 @@ class DurableStore(LocalStore):
         value = super().get_sync(waiting(key), prototype=prototype, byte_range=byte_range)
         if value is None and waiting(key) != key:
             value = super().get_sync(key, prototype=prototype, byte_range=byte_range)
-        return self._found(key, value)
+        return self._found(key, value, whole=byte_range is None)
 
     async def exists(self, key: str) -> bool:
         """Whether the file is there, under either name."""
@@ -104,10 +107,26 @@ class DurableStore(LocalStore):
         """
         return not self.read_only and is_piece(key)
 
-    def _found(self, key: str, value: Buffer | None) -> Buffer | None:
-        if value is None and self.read_only and is_piece(key):
-            raise RunError(
-                f"{self.root}: the piece {key} is missing; "
-                f"`retrowalk status {self.root} --verify` lists all damage"
-            )
+    def _found(self, key: str, value: Buffer | None, *, whole: bool) -> Buffer | None:
+        if self.read_only and is_piece(key):
+            check_piece(str(self.root), key, value, self._written.get(key) if whole else None)
         return value
+
+
+def check_piece(store: str, key: str, value: Buffer | None, written: Stamp | None) -> None:
+    """Refuse a piece that is missing or not what was written.
+
+    Raises
+    ------
+    RunError
+        With the piece and how to find all damage.
+    """
+    if value is None:
+        kind = "missing"
+    elif written is not None and Stamp.of_bytes(value.as_buffer_like()) != written:
+        kind = "damaged"
+    else:
+        return
+    raise RunError(
+        f"{store}: the piece {key} is {kind}; `retrowalk status {store} --verify` lists all damage"
+    )

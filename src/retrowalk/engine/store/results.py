@@ -76,7 +76,7 @@ def _open_store(root: Place, chunks: dict[str, int] | None) -> xr.Dataset:
     check_documents(root, layout)
     finished = is_finished(root)
     dataset = xr.open_zarr(
-        _arrays(root),
+        _arrays(root, layout),
         chunks=chunks,
         consolidated=False,
         zarr_format=3,
@@ -87,15 +87,17 @@ def _open_store(root: Place, chunks: dict[str, int] | None) -> xr.Dataset:
     return dataset if finished else _finished_part(dataset, root, layout)
 
 
-def _arrays(root: Place) -> Any:  # noqa: ANN401  Zarr's own stores have no common type for mypy
+def _arrays(root: Place, layout: Layout) -> Any:  # noqa: ANN401  either kind of store
+    records = read(root / names.OWN / names.MANIFEST, layout).values()
+    written = layout.fixed_stamps() | {file: stamp for one in records for file, stamp in one.files.items()}
     if isinstance(root, Path):
         from retrowalk.engine.store.durable import DurableStore
 
-        return DurableStore(root.absolute(), read_only=True)
+        return DurableStore(root.absolute(), read_only=True, written=written)
     from retrowalk.engine.store.objects.arrays import ObjectArrays
     from retrowalk.engine.store.objects.bucket import Bucket
 
-    return ObjectArrays(Bucket(str(root)), read_only=True)
+    return ObjectArrays(Bucket(str(root)), read_only=True, written=written)
 
 
 def _open_netcdf(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import ObjectStore
 
+from retrowalk.engine.store.durable import check_piece
 from retrowalk.engine.store.files import Stamp
 from retrowalk.engine.store.layout import is_piece, waiting
 from retrowalk.engine.store.names import OWN, PENDING, ZARR
 from retrowalk.engine.store.objects.bucket import Bucket
-from retrowalk.errors import RunError
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 class ObjectArrays(ObjectStore[Any]):
     """As `DurableStore`, in object storage; an object that was written is durable."""
 
-    def __init__(self, bucket: Bucket, *, read_only: bool = False) -> None:
+    def __init__(
+        self, bucket: Bucket, *, read_only: bool = False, written: Mapping[str, Stamp] | None = None
+    ) -> None:
         super().__init__(bucket.store, read_only=read_only)
+        self._written = written or {}
         self._bucket = bucket
         self._stamps: dict[str, Stamp] = {}
 
     def with_read_only(self, read_only: bool = False) -> ObjectArrays:
         """The same objects with or without leave to write."""
-        return ObjectArrays(self._bucket, read_only=read_only)
+        return ObjectArrays(self._bucket, read_only=read_only, written=self._written)
 
     def taken(self, key: str) -> Stamp:
         """Stamp of an object written through this store, forgotten once asked for."""
@@ -60,11 +63,8 @@ class ObjectArrays(ObjectStore[Any]):
         value = await super().get(waiting(key), prototype, byte_range)
         if value is None and waiting(key) != key:
             value = await super().get(key, prototype, byte_range)
-        if value is None and self.read_only and is_piece(key):
-            url = self._bucket.url
-            raise RunError(
-                f"{url}: the piece {key} is missing; `retrowalk status {url} --verify` lists all damage"
-            )
+        if self.read_only and is_piece(key):
+            check_piece(self._bucket.url, key, value, self._written.get(key) if byte_range is None else None)
         return value
 
     async def exists(self, key: str) -> bool:
