@@ -24,8 +24,8 @@ SHIPPED = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 PIECES = [
     "*a", "&a", "<<: *a", "!!python/object:os.system", "[" * 60, "{" * 60, "nan", ".inf", "-1", "1e400",
     "0x7f", "'", '"', "\t", "\0", "\ufeff", "- ", ": ", "? ", "|", ">", "%YAML 9.9", "---", "...", "~",
-    "null", "9" * 400, "60 %", "3 km/h", "../../etc/passwd", "sweep: {seed: {from: 1, to: 9, steps: 999999999}}",
-    "\u202e", "a" * 5000,
+    "null", "9" * 400, "60 %", "3 km/h", "../../etc/passwd",
+    "sweep: {seed: {from: 1, to: 9, steps: 999999999}}", "\u202e", "a" * 5000,
 ]  # fmt: skip
 
 
