@@ -11,6 +11,7 @@ import xarray as xr
 
 import retrowalk
 import store_samples as samples
+from cli_runner import retrowalk as command
 from retrowalk.engine import store
 from retrowalk.engine.store.objects import bucket as buckets
 from retrowalk.engine.store.objects import lock as locks
@@ -190,6 +191,19 @@ def test_a_server_that_is_gone_is_one_sentence(monkeypatch):
     with pytest.raises(RunError, match="the object store does not answer") as caught:
         store.status("s3://bucket/x.zarr")
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_line_takes_addresses(url, tmp_path):
+    (tmp_path / "s.yaml").write_text(SWEPT)
+    made = command("sweep", "s.yaml", "-o", url, cwd=tmp_path)
+    assert (made.code, made.err.splitlines()[-1]) == (0, f"wrote {url}; next: retrowalk summary {url}")
+    checked = command("status", url, "--verify", cwd=tmp_path)
+    assert checked.out.startswith(f"{url}: finished, 44 of 44 cases, ")
+    assert "every file is as it was written" in checked.out
+    shown = command("summary", url, cwd=tmp_path)
+    assert shown.code == 0
+    assert "A small question" in shown.out
+    assert [entry.name for entry in tmp_path.iterdir()] == ["s.yaml"]
 
 
 def test_a_sweep_into_a_bucket_equals_one_into_a_folder(url, tmp_path):

@@ -29,6 +29,8 @@ def is_result(file: str) -> bool:
     path = Path(file)
     if file == "-" or "\0" in file:
         return False
+    if file.startswith(("s3://", "gs://")):
+        return True
     if path.is_dir():
         return (path / "_retrowalk").is_dir() or (path / "zarr.json").is_file()
     if not path.is_file():
