@@ -107,6 +107,14 @@ def start(place: Path, text: str, *options: str) -> subprocess.Popen[str]:
     return process
 
 
+def last_words(process: subprocess.Popen[str]) -> str:
+    try:
+        return process.communicate(timeout=90)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
 @posix
 @pytest.mark.parametrize(
     ("name", "options"), [("SIGINT", ["--workers", "2"]), ("SIGTERM", ["--threads", "1"])]
@@ -115,7 +123,7 @@ def test_the_first_signal_ends_after_the_cases_in_hand(place, name, options):
     with start(place, SLOW, *options) as process:
         # As a terminal does: the whole group gets the signal, workers too.
         os.killpg(process.pid, getattr(signal, name))
-        said = process.communicate(timeout=60)[1]
+        said = last_words(process)
     assert process.returncode == 130
     lines = [line for line in said.splitlines() if line]
     assert lines[0] == "retrowalk: ending after the cases in hand; once more (Ctrl-C) ends it at once"
@@ -133,7 +141,7 @@ def test_the_second_signal_ends_at_once_and_the_sweep_goes_on(place):
         time.sleep(0.1)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        said = last_words(process)
         assert time.monotonic() - began < 2
     assert process.returncode == 130
     assert said.rstrip().endswith("Go on with: retrowalk sweep s.yaml -o s.zarr --threads 1")
