@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,10 @@ def processors() -> int:
 
 
 def compute(
-    chosen: Sequence[Case],
+    chosen: Iterable[Case],
     whole: Scenario,
     *,
+    count: int,
     threads: int | None = None,
     progress: Progress | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -40,10 +42,12 @@ def compute(
 
     Parameters
     ----------
-    chosen : sequence of Case
-        At least one, of `whole`.
+    chosen : iterable of Case
+        At least one, of `whole`; taken one by one, because thousands of scenarios outweigh their results.
     whole : Scenario
         With its sweep, for the names of the axes.
+    count : int
+        How many cases there are in `chosen`.
     threads : int, optional
         All processors by default; no bit of the result depends on it.
     progress : callable, optional
@@ -56,23 +60,25 @@ def compute(
     InputError
         When a case cannot be run, or an axis changes what all cases must share.
     """
-    shape = Shape.of(chosen[0].scenario)
-    arrays = allocate(shape, len(chosen))
-    work(pieces_of(chosen, shape, arrays), threads or processors(), len(chosen), progress)
-    return label(arrays, chosen[0].scenario, values_of(chosen), axis_labels(whole), attributes or {})
+    coming = iter(chosen)
+    first = next(coming)
+    shape, values = Shape.of(first.scenario), {"case": list[Any]()}
+    arrays = allocate(shape, count)
+    noted = _noting(itertools.chain([first], coming), values)
+    work(pieces_of(noted, shape, arrays), threads or processors(), count, progress)
+    return label(arrays, first.scenario, values, axis_labels(whole), attributes or {})
 
 
-def values_of(chosen: Iterable[Case]) -> dict[str, list[Any]]:
-    """Coordinates along `case`: numbers of the cases, and the values of each axis by path."""
-    values: dict[str, list[Any]] = {"case": []}
+def _noting(chosen: Iterable[Case], values: dict[str, list[Any]]) -> Iterator[Case]:
+    """Collect coordinates along `case` as the cases go by: numbers, and the values of each axis by path."""
     for case in chosen:
         values["case"].append(case.index)
         for path, value in case.coords.items():
             values.setdefault(path, []).append(value)
-    return values
+        yield case
 
 
-def pieces_of(chosen: Sequence[Case], shape: Shape, arrays: Arrays) -> Iterator[tuple[int, Piece]]:
+def pieces_of(chosen: Iterable[Case], shape: Shape, arrays: Arrays) -> Iterator[tuple[int, Piece]]:
     """Pieces of work that fill the arrays, each with the position of its case."""
     for index, case in enumerate(chosen):
         if Shape.of(case.scenario) != shape:

@@ -60,8 +60,9 @@ def simulate(
         When the scenario cannot be run, for example for want of a baseline.
     """
     single = _with_seed(scenario, seed).model_copy(update={"sweep": type(scenario.sweep)()})
-    chosen = list(cases(single))
-    result = compute(chosen, single, threads=threads, progress=progress, attributes=attributes(single))
+    result = compute(
+        cases(single), single, count=1, threads=threads, progress=progress, attributes=attributes(single)
+    )
     return result.isel(case=0, drop=True)
 
 

@@ -54,8 +54,8 @@ def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
         )
     blocks.check_reachable()
     part = blocks.layout.cases_of(number)
-    chosen = list(cases(scenario, part.start, part.stop))
-    return blocks.write(number, compute(chosen, scenario, threads=1))
+    chosen, count = cases(scenario, part.start, part.stop), blocks.layout.size_of(number)
+    return blocks.write(number, compute(chosen, scenario, count=count, threads=1))
 
 
 @lru_cache(maxsize=2)

@@ -14,6 +14,6 @@ def fill(job: Job, threads: int | None) -> None:
         if job.stop():
             return
         part = layout.cases_of(number)
-        chosen = list(cases(job.scenario, part.start, part.stop))
-        result = compute(chosen, job.scenario, threads=threads, progress=job.tell)
+        chosen, count = cases(job.scenario, part.start, part.stop), layout.size_of(number)
+        result = compute(chosen, job.scenario, count=count, threads=threads, progress=job.tell)
         job.finish(job.writer.blocks.write(number, result))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Bytes that a block may take before compression. Small beside what the program itself takes, so that
 #: memory does not grow with the number of cases.
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 16 * 2**20
 
 #: Member-arm-outcome-day-draws of a block: at most about half a minute's work of one processor, which is how
 #: long a stopped sweep takes to end and what a killed one loses.
