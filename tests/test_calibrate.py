@@ -17,7 +17,7 @@ from retrowalk.calibrate.design import Design
 from retrowalk.calibrate.nuisance import draw_nuisances, normals, stratified
 from retrowalk.calibrate.observations import digest, natural_change, observations
 from retrowalk.calibrate.order import balanced_order
-from retrowalk.calibrate.priors import Prior, outcome_prior, prior, priors
+from retrowalk.calibrate.priors import Prior, outcome_prior, prior, priors, time_constants
 from retrowalk.calibrate.protocol import exposure, protocol
 from retrowalk.calibrate.pulls import Refits
 from retrowalk.catalogue import baseline, modalities, outcomes, populations
@@ -235,11 +235,23 @@ def test_quantiles_are_those_of_scipy(row: Prior, reference: object) -> None:
 def test_the_nearest_scope_wins_and_a_missing_one_is_named() -> None:
     assert outcome_prior("fatigue_fraction", "body_fat").distribution == "constant"
     assert outcome_prior("tau_fitness", "body_fat").location == 60
-    assert outcome_prior("tau_fitness", "vo2max").location == 25
+    assert outcome_prior("tau_fitness", "balance") == outcome_prior("tau_fitness", "walking_speed")
     with pytest.raises(InputError, match="no row for tau_delay of vo2max"):
         prior("tau_delay", "vo2max")
     with pytest.raises(ValueError, match="needs a scale"):
         Prior(quantity="x", scope="any", distribution="normal", location=0, unit="1", reason="none")
+
+
+def test_time_courses_pull_a_constant_towards_them_and_narrow_it() -> None:
+    evidence = load_evidence()
+    for row in time_constants():
+        assert evidence.effect(row.effect).role in ("time_constant", "retention")
+    weak, vo2max = 0.6, outcome_prior("tau_fitness", "vo2max")
+    courses = [row for row in time_constants() if row.scope == "cardio_metabolic"]
+    precision = weak**-2 + sum(row.log_sd**-2 for row in courses)
+    assert vo2max.sd == pytest.approx(precision**-0.5)
+    assert min(row.days for row in courses) < vo2max.location < 45
+    assert outcome_prior("tau_fitness", "knee_pain").sd == weak  # no course is known
 
 
 @given(number=st.integers(1, 300), seed=st.integers(0, 2**64 - 1))

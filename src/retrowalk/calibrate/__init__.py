@@ -1,6 +1,15 @@
 """From published evidence to the parameters that ship with the package."""
 
 from retrowalk.calibrate.files import check_target, default_folder, save, save_report
-from retrowalk.calibrate.run import SEED, Calibration, calibrate
+from retrowalk.calibrate.run import SEED, Calibration, calibrate, disagreement
 
-__all__ = ["SEED", "Calibration", "calibrate", "check_target", "default_folder", "save", "save_report"]
+__all__ = [
+    "SEED",
+    "Calibration",
+    "calibrate",
+    "check_target",
+    "default_folder",
+    "disagreement",
+    "save",
+    "save_report",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import as_file, files
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from retrowalk.errors import InputError
 from retrowalk.tables import Row, read_table
 
 Array = NDArray[np.float64]
+RowT = TypeVar("RowT", bound=Row)
 
 
 class Prior(Row):
@@ -67,11 +68,49 @@ class Prior(Row):
                           else self.location + spread)  # fmt: skip
 
 
+class TimeConstant(Row):
+    """One row of `time_constants.csv`: what a time course of training or detraining says of tau_fitness."""
+
+    scope: str
+    effect: str
+    """Its row among the effects."""
+    days: float
+    log_sd: float
+    """Of other people, other training and reading a time constant off few points."""
+    reason: str
+
+
 @cache
 def priors() -> tuple[Prior, ...]:
-    """All rows of the package's table, in its order."""
-    with as_file(files(__package__) / "priors.csv") as path:
-        return read_table(path, Prior)
+    """All rows of the package's table, in its order, fitness constants after what time courses say."""
+    return tuple(_informed(row) for row in _table("priors.csv", Prior))
+
+
+@cache
+def time_constants() -> tuple[TimeConstant, ...]:
+    """Time courses from the evidence, by what they are read to say of the fitness constant."""
+    return _table("time_constants.csv", TimeConstant)
+
+
+def _table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
+    with as_file(files(__package__) / name) as path:
+        return read_table(path, row_type)
+
+
+def _informed(row: Prior) -> Prior:
+    """Combine a lognormal prior of tau_fitness with its scope's time courses, normal on the logarithm.
+
+    Precisions 1/s^2 add, and logarithms are averaged by them.
+    """
+    known = [
+        found for found in time_constants() if row.quantity == "tau_fitness" and found.scope == row.scope
+    ]
+    if not known:
+        return row
+    terms = [(row.location, row.sd), *((found.days, found.log_sd) for found in known)]
+    precision = sum(sd**-2 for _, sd in terms)
+    centre = sum(np.log(days) * sd**-2 for days, sd in terms) / precision
+    return row.model_copy(update={"location": float(np.exp(centre)), "scale": float(precision**-0.5)})
 
 
 def prior(quantity: str, *scopes: str, table: tuple[Prior, ...] | None = None) -> Prior:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrowalk.calibrate.forms import FORMS
+from retrowalk.calibrate.identify_text import identifiability
+from retrowalk.calibrate.markdown import table
 from retrowalk.calibrate.observations import Observation
 from retrowalk.calibrate.pulls import Refits
 from retrowalk.calibrate.run import Calibration
+from retrowalk.calibrate.scoreboard.scores import predict, score
+from retrowalk.calibrate.verdicts import hear, verdicts
 from retrowalk.catalogue import outcomes
+from retrowalk.evidence import load_evidence
 
 Array = NDArray[np.float64]
 
 TITLE = "# Parameters: what the evidence says and what it leaves open"
+
+#: How a standard error was come by.
+RUNGS = {1: "SD or SE printed", 2: "interval", 3: "exact p and n", 4: "bound of p, at the bound",
+         5: "typical SD and n", 6: "pooled row without interval"}  # fmt: skip
 
 #: The trial whose protocol the shipped scenario knee_trial repeats.
 HEADLINE = ("alghadir2019/pain_retro_control", "alghadir2019/disability_retro_control")
@@ -22,7 +33,7 @@ HEADLINE = ("alghadir2019/pain_retro_control", "alghadir2019/disability_retro_co
 
 def report_text(calibration: Calibration) -> str:
     """The report as Markdown."""
-    parts = (_opening, _rows, _gains, _shared, _pulls)
+    parts = (_opening, _rows, _gains, _shared, _verdicts, _forms, _pulls, identifiability)
     return "\n".join([*(line for part in parts for line in part(calibration)), ""])
 
 
@@ -36,11 +47,25 @@ def _opening(found: Calibration) -> Iterator[str]:
         f"{len(found.rows)} published numbers of {sources} sources enter, those with role `fit` in "
         "`evidence/effects.csv`. Statements that something was or was not significant stay out, and so do "
         "changes of oxygen cost, which contradict each other and hold practice as much as fitness. Gains are "
-        "fitted by generalised least squares with the priors of `calibrate/priors.csv`; time constants, "
-        "fatigue, dose exponent, heterogeneity, assumed doses and the SDs behind standardised differences "
-        f"are drawn from their priors and weighed by the evidence: {found.candidates} candidates count like "
-        f"{found.effective_size:.0f} independent ones, {found.distinct} different ones among the "
-        f"{found.posterior.sizes['draw']} draws kept."
+        "integrated out in closed form, with the priors of `calibrate/priors.csv` and "
+        f"`calibrate/time_constants.csv`, and drawn given everything else. {_machinery(found)}"
+    )
+
+
+def _machinery(found: Calibration) -> str:
+    quality = found.diagnostics
+    if quality is None:
+        return (
+            "Time constants, fatigue, dose exponent, heterogeneity, assumed doses and the SDs behind "
+            "standardised differences are drawn from their priors and weighed by the evidence: the weights "
+            f"are worth {found.effective_size:.0f} independent draws."
+        )
+    return (
+        "Time constants, fatigue, dose exponent, heterogeneity, assumed doses and the SDs behind "
+        f"standardised differences are sampled by NUTS: {quality.chains} chains of {quality.kept} steps "
+        f"after {quality.warmup} of warm-up, {quality.divergences} divergences; of all {quality.parameters} "
+        f"parameters, gains among them, the largest R-hat is {quality.r_hat:.3f}, the smallest bulk ESS "
+        f"{quality.ess_bulk:.0f}, the smallest tail ESS {quality.ess_tail:.0f}."
     )
 
 
@@ -61,7 +86,7 @@ def _rows(found: Calibration) -> Iterator[str]:
             _mean_sd(found.expected[:, i] * row.scale), f"{_number(low)} to {_number(high)}",
             _mean_sd(found.prior_expected[:, i] * row.scale),
         ])  # fmt: skip
-    yield from _table(
+    yield from table(
         (
             "row",
             "outcome",
@@ -103,7 +128,7 @@ def _gains(found: Calibration) -> Iterator[str]:
         ]
         difference = after.sel(component="walk_backward") - after.sel(component="walk_forward")
         lines.append([name, *cells, f"{float((difference > 0).mean()):.2f}"])
-    yield from _table(("outcome", "forward", "backward", "backward - forward", "P(backward better)"), lines)
+    yield from table(("outcome", "forward", "backward", "backward - forward", "P(backward better)"), lines)
 
 
 def _shared(found: Calibration) -> Iterator[str]:
@@ -113,12 +138,62 @@ def _shared(found: Calibration) -> Iterator[str]:
         [label, _mean_sd(after[name].values), _mean_sd(before[name].values)]
         for name, label in (("dose_exponent", "dose exponent"), ("heterogeneity", "heterogeneity [SD]"))
     ]
-    yield from _table(("parameter", "after the fit", "priors alone"), lines)
+    yield from table(("parameter", "after the fit", "priors alone"), lines)
     yield ""
     yield (
         "Time constants, fatigue fractions and the SD of responses between people learn next to nothing from "
-        "these rows: they are what the priors say."
+        "these rows: they are prior-driven. Time courses of training and detraining in other people enter "
+        "the priors of tau_fitness (`calibrate/time_constants.csv`)."
     )
+    rungs = Counter(load_evidence().effect(row.id).se_rung for row in found.rows if row.source in known())
+    yield ""
+    yield (
+        "Standard errors by rung: "
+        + ", ".join(f"{word} {rungs.get(rung, 0)}" for rung, word in RUNGS.items())
+        + "."
+    )
+
+
+def known() -> frozenset[str]:
+    """Sources of the package's evidence."""
+    return frozenset(row.id for row in load_evidence().sources)
+
+
+def _verdicts(found: Calibration) -> Iterator[str]:
+    yield from ("", "## Results of which only the verdict is known", "")
+    asked = verdicts(load_evidence())
+    heard = hear(found.rows, asked, seed=found.seed)
+    yield (
+        f"{len(asked)} statements that something was or was not significant come with arms, sizes and "
+        "programmes. Fitted to the numbers of the other studies, their log score is "
+        f"{np.log(heard.chances).sum():.1f}; the share of the other statements that agree, their base rate, "
+        f"scores {np.log(heard.base).sum():.1f}: a lead of {heard.lead:+.1f} (SE over studies "
+        f"{heard.lead_se:.1f}). "
+        + (
+            f"So they could enter with weight {heard.weight:g}."
+            if heard.weight
+            else "Below the base rate, so they stay out of the fit; what they would do with weight 0.3 or 1 "
+            "is in `results/sensitivity.md`."
+        )
+    )
+
+
+def _forms(found: Calibration) -> Iterator[str]:
+    yield from ("", "## How dose acts", "")
+    yield "Each study predicted from the others under other forms of dose; log score, and its lead over ours."
+    yield ""
+    lines, own = [], None
+    for name, form in FORMS.items():
+        refits = Refits.of(found.rows, seed=found.seed, design=form(found.rows))
+        everything = np.arange(len(found.rows))
+        sources = np.array([row.source for row in found.rows])
+        folds = [(np.flatnonzero(sources != s), np.flatnonzero(sources == s)) for s in dict.fromkeys(sources)]
+        seen = predict(refits, folds)
+        own = own or seen
+        result = score(found.rows, seen, own, everything)
+        lead = "" if seen is own else f"{-result.behind:+.1f} ({result.behind_se:.1f})"
+        lines.append([name, f"{result.log_score:.1f}", lead, f"{result.mean_width_90:.2f}"])
+    yield from table(("dose", "log score", "lead (SE)", "mean width [SD]"), lines)
 
 
 def _pulls(found: Calibration) -> Iterator[str]:
@@ -143,18 +218,11 @@ def _pulls(found: Calibration) -> Iterator[str]:
         cells("priors alone", *refits.predict(lambda row: False)),
         *(cells(f"without {name}", *refits.predict(_other_than(name))) for name in refits.design.sources),
     ]
-    yield from _table(("fitted to", *(name.partition("/")[2].replace("_", " ") for name in heads)), lines)
+    yield from table(("fitted to", *(name.partition("/")[2].replace("_", " ") for name in heads)), lines)
 
 
 def _other_than(source: str) -> Callable[[Observation], bool]:
     return lambda row: row.source != source
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for line in lines:
-        yield f"| {' | '.join(line)} |"
 
 
 def _mean_sd(values: Array) -> str:

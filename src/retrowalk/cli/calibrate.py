@@ -13,6 +13,9 @@ from retrowalk.cli.words import emit, say
 if TYPE_CHECKING:
     from retrowalk.calibrate import Calibration
 
+#: Posterior SDs that a gain of the sampler may lie from that of the fit without one.
+LARGEST = 0.5
+
 
 @click.command(
     cls=Verb, example="  retrowalk calibrate -o draws\n  retrowalk calibrate -o draws --report parameters.md"
@@ -31,19 +34,30 @@ if TYPE_CHECKING:
     metavar="FILE.md",
     help="Also say in a file what was used, how well it is predicted and what remains open.",
 )
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Without a sampler, by importance weights: the check of the sampler, for installations without it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that hold something else.")
-def calibrate(seed: int | None, output: Path | None, report: Path | None, overwrite: bool) -> None:
+def calibrate(
+    seed: int | None, output: Path | None, report: Path | None, exact: bool, overwrite: bool
+) -> None:
     """Fit the gains to the published evidence and write 1000 draws of all parameters.
 
-    Same evidence, priors and seed give the same files, bit for bit.
+    Four chains of the no-U-turn sampler (extra `bayes`) are held against a fit without a sampler. If they
+    diverge, do not mix, are too short or disagree with it, nothing is written.
     """
     from retrowalk.calibrate import SEED, check_target, default_folder, save, save_report
     from retrowalk.calibrate import calibrate as fit
 
     folder = default_folder() if output is None else output
     check_target(folder, report, overwrite=overwrite)
-    found = fit(seed=SEED if seed is None else seed)
+    found = fit(seed=SEED if seed is None else seed, method="exact" if exact else "nuts")
     say(_sentence(found))
+    if found.diagnostics is not None:
+        found.diagnostics.require()
+        say(_agree(found))
     for path in save(found, folder, overwrite=overwrite):
         emit(str(path))
     if report is not None:
@@ -53,7 +67,25 @@ def calibrate(seed: int | None, output: Path | None, report: Path | None, overwr
 
 def _sentence(found: Calibration) -> str:
     studies = len({row.source for row in found.rows})
+    quality = found.diagnostics
+    rows = f"{len(found.rows)} published numbers of {studies} studies"
+    if quality is None:
+        return f"{rows}; the weights are worth {found.effective_size:.0f} independent draws"
     return (
-        f"{len(found.rows)} published numbers of {studies} studies; the evidence weighs "
-        f"{found.candidates} candidates like {found.effective_size:.0f} independent ones"
+        f"{rows}; {quality.chains} chains, {quality.divergences} divergences, largest R-hat "
+        f"{quality.r_hat:.3f}, smallest ESS {quality.ess_bulk:.0f} bulk and {quality.ess_tail:.0f} tail"
     )
+
+
+def _agree(found: Calibration) -> str:
+    from retrowalk.calibrate import calibrate as fit
+    from retrowalk.calibrate import disagreement
+    from retrowalk.errors import RunError
+
+    off = disagreement(found, fit(seed=found.seed))
+    if off > LARGEST:
+        raise RunError(
+            f"the sampler's gains are up to {off:.2f} posterior SD from those of the fit without a sampler "
+            f"({LARGEST} allowed): nothing was written"
+        )
+    return f"gains agree with the fit without a sampler to {off:.2f} posterior SD"

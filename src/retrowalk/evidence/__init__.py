@@ -4,6 +4,7 @@ from retrowalk.evidence.effect_row import Effect
 from retrowalk.evidence.grades import GRADES, Grade, grade, graded_rows
 from retrowalk.evidence.rows import Arm, Excluded, Source
 from retrowalk.evidence.store import Evidence, load_evidence, read_evidence
+from retrowalk.evidence.studied import Studied, studied
 
 __all__ = [
     "GRADES",
@@ -13,8 +14,10 @@ __all__ = [
     "Excluded",
     "Grade",
     "Source",
+    "Studied",
     "grade",
     "graded_rows",
     "load_evidence",
     "read_evidence",
+    "studied",
 ]

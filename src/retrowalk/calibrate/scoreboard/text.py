@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from retrowalk.calibrate.markdown import table
 from retrowalk.calibrate.scoreboard.board import Board, Scored
 from retrowalk.calibrate.scoreboard.rivals import NAMES
 from retrowalk.calibrate.scoreboard.scores import Scores
@@ -51,12 +52,12 @@ def as_markdown(boards: Sequence[Board], targets: Sequence[Target]) -> str:
         "programme, with its own sampling error and its own departure from the mean of studies. Widths and "
         "errors are in SD of the population. Rivals are refitted to the same rows in the same way.", "",
         "## Must hold", "",
-        *_table(("what", "found", "limit", ""), [_target(row) for row in targets]),
+        *table(("what", "found", "limit", ""), [_target(row) for row in targets]),
     ]  # fmt: skip
     for board in boards:
         lines += ["", f"## {KINDS[board.kind].capitalize()}", "", _counted(board), ""]
-        lines += _table(SCORE_HEAD, [_score(name, board.scores[name]) for name in NAMES])
-        lines += ["", *_table(ROW_HEAD, [_row(row) for row in board.rows])]
+        lines += table(SCORE_HEAD, [_score(name, board.scores[name]) for name in NAMES])
+        lines += ["", *table(ROW_HEAD, [_row(row) for row in board.rows])]
     return "\n".join([*lines, ""])
 
 
@@ -106,10 +107,3 @@ def _aligned(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in (head, *lines)
     )
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for line in lines:
-        yield f"| {' | '.join(line)} |"

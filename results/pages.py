@@ -1,0 +1,19 @@
+"""Write evidence.md, sensitivity.md and sbc.md (or those named) beside this file."""
+
+import sys
+from pathlib import Path
+
+from retrowalk.calibrate.claims import evidence_page
+from retrowalk.calibrate.sbc import sbc_page, simulate_bases
+from retrowalk.calibrate.sensitivity_page import sensitivity_page
+
+HERE = Path(__file__).parent
+PAGES = {
+    "evidence": evidence_page,
+    "sensitivity": sensitivity_page,
+    "sbc": lambda: sbc_page(simulate_bases()),
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PAGES:
+        (HERE / f"{name}.md").write_text(PAGES[name](), encoding="utf-8")

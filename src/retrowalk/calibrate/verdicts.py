@@ -1,0 +1,150 @@
+"""Results of which only the verdict is known: significant, or not, in a trial of known size.
+
+A verdict is no number. It says on which side of its bar an unknown estimate fell, and that somebody found
+it worth reporting. So it enters, if at all, as the probability of that verdict with a weight below 1, and
+only if the fit to numbers predicts verdicts of studies it has not seen better than their base rate does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import t as student
+
+from retrowalk.calibrate.observations import Observation
+from retrowalk.calibrate.priors import prior
+from retrowalk.calibrate.protocol import protocol
+from retrowalk.calibrate.pulls import Refits
+from retrowalk.catalogue import outcomes
+from retrowalk.errors import InputError
+from retrowalk.evidence import Effect, Evidence
+
+Array = NDArray[np.float64]
+#: Power to which the probability of a verdict enters.
+WEIGHT = 0.3
+#: Probabilities nearer to 0 or 1 than this are not believed.
+FLOOR = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict as a question to the model.
+
+    Attributes
+    ----------
+    row : Observation
+        The unknown estimate: its arms and its SE [SD of the population].
+    bar : float
+        Estimates beyond it in either direction are called significant [SD].
+    significant : bool
+        What was reported; in the direction of benefit where it is true.
+    """
+
+    row: Observation
+    bar: float
+    significant: bool
+
+    def chance(self, mean: Array, sd: Array) -> Array:
+        """Probability of the reported verdict for an estimate with this mean and SD (any shape)."""
+        better, worse = ndtr((mean - self.bar) / sd), ndtr((-mean - self.bar) / sd)
+        chance = better if self.significant else 1.0 - better - worse
+        return np.asarray(np.clip(chance, FLOOR, 1.0 - FLOOR))
+
+
+def verdicts(evidence: Evidence) -> tuple[Verdict, ...]:
+    """All verified rows with role ``verdict`` whose arms, sizes and programmes are known, in table order."""
+    found = (_verdict(evidence, effect) for effect in evidence.effects if effect.role == "verdict")
+    return tuple(verdict for verdict in found if verdict is not None)
+
+
+def _verdict(evidence: Evidence, effect: Effect) -> Verdict | None:
+    arms = tuple(arm for arm in (effect.arm_a, effect.arm_b) if arm)
+    sizes = [n for n in (effect.n_a, effect.n_b) if n]
+    after = None if effect.days_after_last_imputed else effect.days_after_last
+    if not effect.verified or not arms or len(sizes) < len(arms):
+        return None
+    try:
+        programmes = tuple(protocol(evidence.arm(arm), effect.population, after) for arm in arms)
+    except InputError:
+        return None
+    benefit = effect.sign * (1.0 if outcomes()[effect.outcome].better == "higher" else -1.0)
+    if effect.verdict == "significant" and benefit * (1.0 if effect.direction == "up" else -1.0) < 0:
+        raise InputError(f"{effect.id} is significantly worse: verdicts against a benefit need a number")
+    spread = prior("verdict_sd", effect.outcome).location
+    se = spread * float(np.sqrt(sum(1.0 / n for n in sizes)))
+    level = effect.p or 0.05
+    row = Observation(
+        id=effect.id, source=effect.source, cluster=effect.cluster, outcome=effect.outcome,
+        population=effect.population, unit="1", arms=arms, value=0.0, se=se, scale=1.0, slope=1.0,
+        denominator=None, drift=None if effect.arm_b else prior("drift", _drift(evidence, effect)),
+        trials=1, correlated_with="", error_correlation=None, protocols=programmes,
+    )  # fmt: skip
+    bar = float(student.ppf(1.0 - level / 2.0, sum(sizes) - len(sizes))) * se
+    return Verdict(row, bar, effect.verdict == "significant")
+
+
+def _drift(evidence: Evidence, effect: Effect) -> str:
+    return evidence.arm(effect.arm_a).drift or "none"
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How well verdicts are predicted by fits to the numbers of other studies.
+
+    Attributes
+    ----------
+    chances : (verdict,)
+        Probability of what was reported, fitted without the verdict's own people.
+    base : (verdict,)
+        The share of the other studies' verdicts that agree with it.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    chances: Array
+    base: Array
+
+    @property
+    def lead(self) -> float:
+        """Log score above that of the base rate."""
+        return float(np.sum(np.log(self.chances) - np.log(self.base)))
+
+    @property
+    def lead_se(self) -> float:
+        """SE of the lead over studies."""
+        names = [verdict.row.source for verdict in self.verdicts]
+        each = np.log(self.chances) - np.log(self.base)
+        sums = [each[[name == other for other in names]].sum() for name in dict.fromkeys(names)]
+        return float(np.sqrt(len(sums)) * np.std(sums, ddof=1))
+
+    @property
+    def weight(self) -> float:
+        """`WEIGHT`, or 0 where verdicts are predicted worse than by their base rate."""
+        return WEIGHT if self.lead > 0 else 0.0
+
+
+def hear(
+    rows: tuple[Observation, ...], asked: Sequence[Verdict], *, seed: int, candidates: int = 4000
+) -> Hearing:
+    """Predict each verdict from the numbers of all studies but its own."""
+    both = (*rows, *(verdict.row for verdict in asked))
+    refits = Refits.of(both, seed=seed, candidates=candidates)
+    said = np.array([verdict.significant for verdict in asked])
+    sources = np.array([verdict.row.source for verdict in asked])
+    chances, base = np.empty(len(asked)), np.empty(len(asked))
+    for name in dict.fromkeys(sources):
+        own = np.flatnonzero(sources == name)
+        clusters = {asked[i].row.cluster for i in own.tolist()}
+        used = np.array([i for i, row in enumerate(rows) if row.cluster not in clusters], np.intp)
+        weights, mean, variance = refits.fit(used, own + len(rows))
+        noise = np.diagonal(refits.noise, axis1=1, axis2=2)[:, own + len(rows)]
+        others = said[sources != name]
+        share = (others.sum() + 1.0) / (others.size + 2.0)
+        for place, i in enumerate(own.tolist()):
+            each = asked[i].chance(mean[:, place], np.sqrt(variance[:, place] + noise[:, place]))
+            chances[i] = float(weights @ each)
+            base[i] = share if said[i] else 1.0 - share
+    return Hearing(tuple(asked), chances, base)

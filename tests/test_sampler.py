@@ -1,0 +1,117 @@
+"""The sampler: the same density as the fit without it, the same posterior, and no draws where it failed."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+
+from cli_runner import retrowalk
+from retrowalk.calibrate import calibrate, disagreement, fit
+from retrowalk.calibrate.cells import gain_prior
+from retrowalk.calibrate.design import Design
+from retrowalk.calibrate.flat import flatten
+from retrowalk.calibrate.nuisance import draw_nuisances
+from retrowalk.calibrate.observations import observations
+from retrowalk.calibrate.sampler import Diagnostics, available
+from retrowalk.cli import main
+from retrowalk.errors import MissingExtraError, RunError
+from retrowalk.evidence import load_evidence
+
+WITH_EXTRA = pytest.mark.skipif(not available(), reason="needs the extra bayes (numpyro, arviz)")
+FINE = Diagnostics(divergences=0, r_hat=1.004, ess_bulk=900.0, ess_tail=500.0, parameters=100, chains=4,
+                   warmup=400, kept=750)  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"divergences": 3}, "3 divergences"),
+    ({"r_hat": 1.02}, "R-hat 1.020 above 1.01"),
+    ({"r_hat": float("nan")}, "R-hat nan"),
+    ({"ess_bulk": 399.0}, "bulk ESS 399 below 400"),
+    ({"ess_tail": 10.0}, "tail ESS 10 below 400"),
+])  # fmt: skip
+def test_each_failed_diagnostic_is_named(change, words: str) -> None:
+    FINE.require()
+    with pytest.raises(RunError, match=words):
+        dataclasses.replace(FINE, **change).require()
+
+
+def test_a_failed_run_writes_nothing(tmp_path, monkeypatch, capsys) -> None:
+    failed = dataclasses.replace(
+        calibrate(draws=20, candidates=100), diagnostics=dataclasses.replace(FINE, divergences=1)
+    )
+    monkeypatch.setattr("retrowalk.calibrate.calibrate", lambda **_: failed)
+    assert main(["calibrate", "-o", str(tmp_path)]) == 1
+    assert "1 divergences): nothing was written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_disagrees_with_the_other_fit_writes_nothing(tmp_path, monkeypatch, capsys) -> None:
+    plain = calibrate(draws=50, candidates=200)
+    moved = plain.posterior.assign(gain=plain.posterior["gain"] + 1.0)
+    off = dataclasses.replace(plain, posterior=moved, diagnostics=FINE)
+    monkeypatch.setattr(
+        "retrowalk.calibrate.calibrate", lambda **words: off if words.get("method") == "nuts" else plain
+    )
+    assert main(["calibrate", "-o", str(tmp_path)]) == 1
+    assert "posterior SD from those of the fit without a sampler" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_extra_the_command_that_installs_it_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpyro", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'retrowalk\[bayes\]'.* --exact"):
+        calibrate(method="nuts", draws=10)
+    assert not available()
+
+
+def test_help_says_how_to_do_without_a_sampler() -> None:
+    assert "--exact" in retrowalk("calibrate", "--help").out
+
+
+@WITH_EXTRA
+def test_the_sampler_sees_the_density_of_the_other_fit() -> None:
+    import jax.numpy as jnp
+    import numpyro
+    from numpyro.handlers import seed, substitute, trace
+
+    from retrowalk.calibrate.density import build
+
+    numpyro.enable_x64()
+    design, gains = Design(observations(load_evidence())), gain_prior()
+    used = tuple(sorted(set(design.places)))
+    model = build(flatten(design, gains, used, design.sources), design.values, used, len(design.sources))
+    score = np.linspace(-1.0, 1.2, len(used))
+    given = {
+        "fitness_score": score, "fatigue_score": score[::-1], "dose_exponent": 0.37, "heterogeneity": 0.2,
+        "fraction": np.linspace(0.1, 0.5, len(used) - 1), "dose": np.linspace(-1, 1, len(design.sources)),
+        "denominator": np.linspace(1, -1, len(design.sources)),
+    }  # fmt: skip
+    found = trace(seed(substitute(model, {k: jnp.asarray(v) for k, v in given.items()}), 0)).get_trace()
+    sites = {name: np.asarray(site["value"]) for name, site in found.items()}
+    here = draw_nuisances(1, design.sources, 1)
+    for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction"):
+        getattr(here, name)[:, list(used)] = sites[name]
+    here = dataclasses.replace(here, **{
+        name: np.asarray(given[name])[None]
+        for name in ("dose_exponent", "heterogeneity", "dose", "denominator")
+    })  # fmt: skip
+    mean, signal, noise = fit.moments(design, gains, here)
+    site = found["published"]
+    np.testing.assert_allclose(np.asarray(site["fn"].mean), mean[0], rtol=1e-9)
+    np.testing.assert_allclose(np.asarray(site["fn"].covariance_matrix), (signal + noise)[0], rtol=1e-7)
+    expected = fit.log_evidence(design.values, mean, signal + noise)[0]
+    assert float(site["fn"].log_prob(site["value"])) == pytest.approx(expected, rel=1e-9)
+
+
+@WITH_EXTRA
+@pytest.mark.timeout(240)
+def test_short_chains_find_the_same_gains_as_the_fit_without_them() -> None:
+    short = calibrate(method="nuts", draws=240, warmup=50, kept=60)
+    assert short.diagnostics is not None
+    assert short.diagnostics.r_hat < 1.5
+    assert disagreement(short, calibrate(draws=1000)) < 0.5
+    assert float(short.posterior["fatigue_fraction"].sel(outcome="body_fat").max()) == 0.0
+    assert bool((short.posterior["tau_fatigue"] < short.posterior["tau_fitness"]).all())
