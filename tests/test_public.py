@@ -17,8 +17,8 @@ HEAVY = ("numba", "xarray", "pandas", "scipy", "zarr", "hypothesis", "matplotlib
 def test_public_names_are_pinned() -> None:
     assert dir(retrowalk) == [
         "InputError", "Parameters", "RetrowalkError", "RunError", "Scenario", "__version__",
-        "fitness_fatigue", "load_evidence", "load_posterior", "load_scenario", "open_results", "sample_cohort",
-        "simulate", "summarize", "sweep", "to_grid", "training_balance",
+        "fitness_fatigue", "load_evidence", "load_posterior", "load_scenario", "open_results",
+        "sample_cohort", "simulate", "summarize", "sweep", "to_grid", "training_balance",
     ]  # fmt: skip
 
 
