@@ -174,6 +174,15 @@ def test_leftovers_of_interrupted_writes_are_removed(tmp_path, whole):
     assert samples.tree(path) == whole
 
 
+def test_what_a_killed_worker_left_is_gone_from_a_complete_store(tmp_path, whole):
+    path = tmp_path / "sweep.zarr"
+    with samples.create(path) as writer:
+        samples.write_blocks(writer, writer.missing())
+        (path / "knee_pain" / "c.1.0.0.0.0.ab.partial").write_bytes(b"half")
+        writer.complete()
+    assert samples.tree(path) == whole
+
+
 def test_a_finished_store_says_so_and_stays(tmp_path, whole):
     path = tmp_path / "sweep.zarr"
     samples.finish(path)

@@ -112,6 +112,8 @@ class Writer:
         self.state = "finished"
 
     def _reveal(self) -> None:
+        # Workers that were killed in the middle of a file leave it behind.
+        _clear_leftovers(self.path, self.layout, self.finished())
         reveal(self.path, self.layout)
 
     def close(self) -> None:
