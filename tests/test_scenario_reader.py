@@ -6,9 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from retrowalk.errors import DocumentError
+from retrowalk.errors import DocumentError, InputError
+from retrowalk.scenario import parse_scenario
 from retrowalk.scenario.document import Place
 from retrowalk.scenario.reader import MAX_BYTES, MAX_DEPTH, parse_document, read_document
+from scenario_files import SMALL
 
 
 def attempt(text):
@@ -222,3 +224,9 @@ class TestFiles:
             read_document(path)
         assert "\n" not in str(caught.value)
         return str(caught.value)
+
+
+def test_endless_keys_are_cut_where_they_are_shown():
+    with pytest.raises(InputError, match=r"unknown key 'aaa") as caught:
+        parse_scenario(SMALL + "a" * 5000 + ": 1\n")
+    assert len(str(caught.value)) < 500

@@ -10,6 +10,9 @@ from retrowalk.errors import Problem
 
 Path = tuple[str | int, ...]
 
+#: A key longer than this is cut where it is shown; the longest path of an axis is shorter.
+LONGEST_KEY = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -46,7 +49,12 @@ class Document:
 
 def dotted(path: Path) -> str:
     """A path as users write it: ``arms.walking.phases.0.weeks``."""
-    return ".".join(str(part) for part in path)
+    return ".".join(_short(str(part)) for part in path)
+
+
+def _short(part: str) -> str:
+    """A key as it is shown: a stranger's may be of any length."""
+    return part if len(part) <= LONGEST_KEY else f"{part[: LONGEST_KEY // 2]}..."
 
 
 def _ancestors(path: Path) -> Iterator[Path]:

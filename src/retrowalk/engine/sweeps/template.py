@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: memory does not grow with the number of cases.
 BLOCK_BYTES = 16 * 2**20
 
+#: Cases of a block at most: what is kept and copied for each adds up, however small its results.
+BLOCK_CASES = 2048
+
 #: Member-arm-outcome-day-draws of a block: at most about half a minute's work of one processor, which is how
 #: long a stopped sweep takes to end and what a killed one loses.
 BLOCK_WORK = 3e10
@@ -47,7 +50,7 @@ def work_of(scenario: Scenario) -> float:
 def most_per_block(scenario: Scenario) -> int:
     """Upper limit of cases per block: ten blocks or more in a sweep, and none that runs for long."""
     first = next(cases(scenario)).scenario
-    return max(1, min(number_of_cases(scenario) // 10, int(BLOCK_WORK / work_of(first))))
+    return max(1, min(number_of_cases(scenario) // 10, BLOCK_CASES, int(BLOCK_WORK / work_of(first))))
 
 
 def check_cases(scenario: Scenario) -> None:
