@@ -18,31 +18,19 @@ if TYPE_CHECKING:
 STRENGTH = ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched")
 
 
-def arm_grade(scenario: Scenario, plan: ArmPlan, components: Sequence[str], outcome: str) -> str:
-    """Grade of what an arm does to an outcome: that of its weakest part.
-
-    ``untrained`` where nothing is done, ``user`` where any gain in use is the user's own, else the weakest
-    grade among the components that are trained.
-    """
-    trained = [name for name, amount in zip(components, plan.loads.sum(axis=0), strict=True) if amount > 0]
-    return _weakest(scenario, trained, outcome)
+def trained(plan: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
+    """Components that an arm trains."""
+    used = plan.loads.any(axis=0).tolist()
+    return tuple(name for name, is_used in zip(components, used, strict=True) if is_used)
 
 
-def difference_grade(
-    scenario: Scenario, plan: ArmPlan, reference: ArmPlan, components: Sequence[str], outcome: str
-) -> str:
-    """Grade of an arm's difference from the reference arm.
-
-    What both arms do alike cancels, so only components count whose visits differ; where all are alike the
-    grade is ``untrained``, since there is no difference to support.
-    """
-    differing = [
-        name
-        for column, name in enumerate(components)
-        if (plan.loads[:, column].any() or reference.loads[:, column].any())
-        and not _alike(plan, reference, column)
-    ]
-    return _weakest(scenario, differing, outcome)
+def differing(plan: ArmPlan, reference: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
+    """Components whose visits differ from the reference arm's, in either arm: what both do alike cancels."""
+    if np.array_equal(plan.days, reference.days):
+        unlike = np.not_equal(plan.loads, reference.loads).any(axis=0).tolist()
+    else:
+        unlike = [not _alike(plan, reference, column) for column in range(len(components))]
+    return tuple(name for name, is_unlike in zip(components, unlike, strict=True) if is_unlike)
 
 
 def _alike(plan: ArmPlan, reference: ArmPlan, column: int) -> bool:
@@ -53,13 +41,18 @@ def _alike(plan: ArmPlan, reference: ArmPlan, column: int) -> bool:
     )
 
 
-def _weakest(scenario: Scenario, trained: Sequence[str], outcome: str) -> str:
-    if not trained:
+def weakest(scenario: Scenario, names: Sequence[str], outcome: str) -> str:
+    """Grade of what some components do to an outcome: that of the weakest of them.
+
+    ``untrained`` where there are none, ``user`` where any gain in use is the user's own, else the weakest
+    grade among them.
+    """
+    if not names:
         return "untrained"
     own = {(gain.component, gain.outcome) for gain in scenario.gains}
-    if any((name, outcome) in own for name in trained):
+    if any((name, outcome) in own for name in names):
         return "user"
-    found = [_grade(name, outcome, scenario.population.preset) for name in trained]
+    found = [_grade(name, outcome, scenario.population.preset) for name in names]
     return min(found, key=STRENGTH.index)
 
 

@@ -11,8 +11,8 @@ from retrowalk import __version__
 from retrowalk.parameters import posterior_digest
 from retrowalk.scenario import Scenario
 
-#: Raised whenever the same scenario and parameters would give other numbers.
-RESULTS_VERSION = "1"
+#: Raised whenever the same scenario and parameters would give other numbers or other variables.
+RESULTS_VERSION = "2"
 
 #: Which path through the code a run takes; it follows from the scenario alone.
 PATH = "plain loop"

@@ -10,6 +10,7 @@ import numpy as np
 
 from retrowalk.catalogue import baseline, measurement, outcomes
 from retrowalk.errors import InputError
+from retrowalk.scenario.beyond import FLAGS as FLAGS_BEYOND
 
 if TYPE_CHECKING:
     from retrowalk.scenario import Scenario
@@ -20,6 +21,14 @@ KINDS = ("true", "observed", "false")
 #: Evidence grades from weakest to strongest; `user` marks gains that the user supplied.
 GRADES = ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched", "user", "untrained")
 STATUSES = ("measured", "derived", "assumed", "user")
+
+#: What the bits of ``o_extrapolation`` mean.
+EXTRAPOLATION = (
+    "age: the central 90 % of the members are younger or older than those studied; minutes (on one day), "
+    "sessions_week, weeks and speed: more than in any study, or stated by none; condition: no study of such "
+    "people; follow_up: later after the last session than anybody looked; dose_assumed: no study states "
+    "minutes, sessions a week and weeks together. Of training that nobody studied on this outcome all is set."
+)
 
 _PEOPLE = ("case", "draw", "replicate", "arm")
 
@@ -50,6 +59,8 @@ FLAGS: dict[str, Spec] = {
     "_grade": Spec(("case", "arm"), "int8"),
     "_difference_grade": Spec(("case", "arm"), "int8"),
     "_baseline_status": Spec(("case",), "int8"),
+    "_extrapolation": Spec(("case", "arm", "day"), "uint8"),
+    "_difference_extrapolation": Spec(("case", "arm", "day"), "uint8"),
 }
 ASSESSED = Spec(("case", "replicate", "arm", "day"), "int32")
 
@@ -72,6 +83,9 @@ _LONG = {
     "_grade": "evidence grade of what an arm does to {}",
     "_difference_grade": "evidence grade of an arm's difference in {} from the reference arm",
     "_baseline_status": "what the baseline of {} rests on",
+    "_extrapolation": "in what an arm goes beyond the studies of its training on {}, up to each day",
+    "_difference_extrapolation": "in what an arm or the reference arm goes beyond the studies of {}, "
+    "where the two differ",
 }
 _OVER_MEMBERS = "member: mean (see statistic)"
 
@@ -93,6 +107,8 @@ def attributes(scenario: Scenario) -> dict[str, dict[str, Any]]:
         found[f"{name}_grade"] |= _flags(GRADES)
         found[f"{name}_difference_grade"] |= _flags(GRADES)
         found[f"{name}_baseline_status"] |= _flags(STATUSES)
+        found[f"{name}_extrapolation"] |= _masks(FLAGS_BEYOND)
+        found[f"{name}_difference_extrapolation"] |= _masks(FLAGS_BEYOND)
     return found
 
 
@@ -101,6 +117,15 @@ def _flags(meanings: Sequence[str]) -> dict[str, Any]:
         "units": "1",
         "flag_values": np.arange(len(meanings), dtype=np.int8),
         "flag_meanings": " ".join(meanings),
+    }
+
+
+def _masks(meanings: Sequence[str]) -> dict[str, Any]:
+    return {
+        "units": "1",
+        "flag_masks": 2 ** np.arange(len(meanings), dtype=np.uint8),
+        "flag_meanings": " ".join(meanings),
+        "comment": EXTRAPOLATION,
     }
 
 

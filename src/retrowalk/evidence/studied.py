@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
-from retrowalk.catalogue import modalities, populations
+from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import InputError
 from retrowalk.evidence.checks import suggest
-from retrowalk.evidence.rows import Source
+from retrowalk.evidence.rows import Arm, Source
 from retrowalk.evidence.store import Evidence, load_evidence
 
 Range = tuple[float, float]
 _TRAINING = ("fit", "verdict", "check", "habituation")
+_DOSE = ("minutes", "sessions_week", "weeks")
+ITEMS = (*_DOSE, "speed")
+
+#: Standard scores that enclose the central 90 % of a group, which is what counts as its ages.
+CENTRAL = 1.645
+#: Part by which a value may pass a limit: units are converted, and ages are rounded to years.
+_HAIR = 1e-6
+_YEAR = 1.0
 
 
 @dataclass(frozen=True)
 class Studied:
-    """Ranges over the training arms of a component; None where no arm states the item.
+    """What the training arms of a component cover, for one outcome or all together.
 
     Attributes
     ----------
     component : str
+    outcome : str or None
     arms : int
     age : (low, high) or None
-        Years: of the youngest and oldest groups, by their limits, else mean and SD, else mean.
+        Years; of a group its limits, else the central 90 % by its mean and SD. What a source leaves open is
+        filled with the ages of the population of the package that is nearest to its people.
     minutes, sessions_week, weeks, speed : (low, high) or None
         Of one session, a week, the programme; m/s. Stated items only, no imputed ones.
+    assumed : dict of str to (low, high)
+        The same items, of the arms whose source does not state them, as the package's author took them.
+    longest : dict of str to str
+        Id of the source that reaches the upper end of each item, by the item's name, and of the assumed
+        ones by ``assumed_`` and the name; ``age`` and ``youngest`` for both ends of the ages.
+    dose_stated : bool
+        Whether any arm states minutes, sessions a week and weeks, all of them. Speed is left out, since
+        people mostly walked at their own pace.
     populations : tuple of str
         Exact or nearest populations of the package.
     """
 
     component: str
+    outcome: str | None
     arms: int
     age: Range | None
     minutes: Range | None
@@ -40,6 +59,18 @@ class Studied:
     weeks: Range | None
     speed: Range | None
     populations: tuple[str, ...]
+    assumed: dict[str, Range] = field(default_factory=dict)
+    longest: dict[str, str] = field(default_factory=dict)
+    dose_stated: bool = False
+
+    def limit(self, item: str) -> float | None:
+        """The most of an item that a study stated or was taken to have had; None where nothing is known."""
+        ends = [ends[1] for ends in (getattr(self, item), self.assumed.get(item)) if ends is not None]
+        return max(ends) if ends else None
+
+    def covers_age(self, low: float, high: float) -> bool:
+        """Whether ages lie within those studied, to a year."""
+        return self.age is not None and self.age[0] - _YEAR <= low and high <= self.age[1] + _YEAR
 
     def beyond(
         self,
@@ -51,76 +82,136 @@ class Studied:
         weeks: float | None = None,
         speed: float | None = None,
     ) -> tuple[str, ...]:
-        """Names of what lies outside all studies, or was never stated by one; empty: no extrapolation."""
-        asked = {
-            "age": age,
-            "minutes": minutes,
-            "sessions_week": sessions_week,
-            "weeks": weeks,
-            "speed": speed,
-        }
-        found = [name for name, value in asked.items() if value is not None and not self._holds(name, value)]
+        """Names of what lies beyond all studies, or what none of them says; empty: no extrapolation.
+
+        Less than the least that was studied is not beyond: no training has no effect, so it lies between.
+        """
+        asked = {"minutes": minutes, "sessions_week": sessions_week, "weeks": weeks, "speed": speed}
+        found = [name for name, value in asked.items() if value is not None and self._passes(name, value)]
+        if age is not None and not self.covers_age(age, age):
+            found.insert(0, "age")
         if population is not None and population not in self.populations:
             found.insert(0, "population")
         return tuple(found)
 
-    def _holds(self, name: str, value: float) -> bool:
-        known: Range | None = getattr(self, name)
-        return known is not None and known[0] - 1e-9 <= value <= known[1] + 1e-9
+    def _passes(self, item: str, value: float) -> bool:
+        limit = self.limit(item)
+        return limit is None or value > limit * (1 + _HAIR)
 
 
-def studied(component: str, *, evidence: Evidence | None = None) -> Studied:
-    """What trials of a component cover.
+def studied(component: str, outcome: str | None = None, *, evidence: Evidence | None = None) -> Studied:
+    """What trials of a component cover, of one outcome or of all.
 
     Counted are the arms that trained it as their first or second component and stand behind a verified result
-    with role fit, verdict, check or habituation. An item that the package's author imputed does not count.
+    (on that outcome) with role fit, verdict, check or habituation.
 
     Raises
     ------
     InputError
-        For an unknown component.
+        For an unknown component or outcome.
     """
     if component not in modalities():
         raise InputError(f"there is no component {component!r}{suggest(component, modalities())}")
-    return _studied(component) if evidence is None else _collect(component, evidence)
+    if outcome is not None and outcome not in outcomes():
+        raise InputError(f"there is no outcome {outcome!r}{suggest(outcome, outcomes())}")
+    if evidence is None:
+        return _studied(component, outcome)
+    return _collect(component, outcome, evidence)
+
+
+def longest_follow_up(outcome: str, *, evidence: Evidence | None = None) -> tuple[float, str] | None:
+    """Days after the last session until which a study followed an outcome, and its source; None: never.
+
+    Counted are verified results of training and of detraining whose source states the days.
+    """
+    return _follow_up(outcome) if evidence is None else _last_seen(outcome, evidence)
 
 
 @cache
-def _studied(component: str) -> Studied:
-    return _collect(component, load_evidence())
+def _follow_up(outcome: str) -> tuple[float, str] | None:
+    return _last_seen(outcome, load_evidence())
 
 
-def _collect(component: str, evidence: Evidence) -> Studied:
+def _last_seen(outcome: str, evidence: Evidence) -> tuple[float, str] | None:
+    found = [
+        (row.days_after_last, row.source)
+        for row in evidence.effects
+        if row.outcome == outcome and row.verified and row.role in (*_TRAINING, "retention")
+        and row.days_after_last is not None and not row.days_after_last_imputed
+    ]  # fmt: skip
+    return max(found, default=None, key=lambda one: one[0])
+
+
+@cache
+def _studied(component: str, outcome: str | None) -> Studied:
+    return _collect(component, outcome, load_evidence())
+
+
+def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied:
     used = {name for row in evidence.effects if row.verified and row.role in _TRAINING
-            for name in (row.arm_a, row.arm_b)}  # fmt: skip
+            and outcome in (None, row.outcome) for name in (row.arm_a, row.arm_b)}  # fmt: skip
     arms = [arm for arm in evidence.arms if arm.id in used and component in arm.components]
     sources = [evidence.source(arm.source) for arm in arms]
-
-    def stated(item: str) -> Range | None:
-        return _range(getattr(arm, item) for arm in arms if item not in arm.imputed)
-
-    people = dict.fromkeys(source.population for source in sources if source.population)
+    stated = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=False)]
+              for item in ITEMS}  # fmt: skip
+    taken = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=True)]
+             for item in ITEMS}  # fmt: skip
+    ages = [(ends, source.id) for source in sources if (ends := _ages(source)) is not None]
+    longest = {item: max(found)[1] for item, found in stated.items() if found}
+    longest |= {f"assumed_{item}": max(found)[1] for item, found in taken.items() if found}
+    if ages:
+        longest |= {"age": max((ends[1], name) for ends, name in ages)[1]}
+        longest |= {"youngest": min((ends[0], name) for ends, name in ages)[1]}
+    people = {source.population for source in sources}
     return Studied(
         component=component,
+        outcome=outcome,
         arms=len(arms),
-        age=_range(end for source in sources for end in _ages(source)),
-        minutes=stated("minutes"),
-        sessions_week=stated("sessions_week"),
-        weeks=stated("weeks"),
-        speed=stated("speed"),
+        age=_range(end for ends, _ in ages for end in ends),
+        **{item: _range(value for value, _ in found) for item, found in stated.items()},
         populations=tuple(name for name in populations() if name in people),
+        assumed={item: (min(found)[0], max(found)[0]) for item, found in taken.items() if found},
+        longest=longest,
+        dose_stated=any(all(_states(arm, item) for item in _DOSE) for arm in arms),
     )
 
 
-def _ages(source: Source) -> tuple[float | None, ...]:
-    if source.age_min is not None or source.age_max is not None:
-        return source.age_min, source.age_max
-    if source.age_mean is None:
-        return ()
-    spread = source.age_sd or 0.0
-    return source.age_mean - spread, source.age_mean + spread
+def _values(arms: Iterable[Arm], item: str, component: str, *, imputed: bool) -> Iterable[tuple[Arm, float]]:
+    for arm in arms:
+        value = _of_component(arm, item, second=arm.component != component)
+        if value is not None and (item in arm.imputed) == imputed:
+            yield arm, value
 
 
-def _range(values: Iterable[float | None]) -> Range | None:
-    known = [value for value in values if value is not None]
+def _of_component(arm: Arm, item: str, *, second: bool) -> float | None:
+    """An item of one of the components that an arm trained: its own speed, its own part of the minutes."""
+    if item == "speed":
+        return arm.second_speed if second else arm.speed
+    value: float | None = getattr(arm, item)
+    if item == "minutes" and value is not None and arm.second_share is not None:
+        return value * (arm.second_share if second else 1 - arm.second_share)
+    return value
+
+
+def _states(arm: Arm, item: str) -> bool:
+    return getattr(arm, item) is not None and item not in arm.imputed
+
+
+def _ages(source: Source) -> Range | None:
+    nearest = populations().get(source.population)
+    mean, sd = source.age_mean, source.age_sd
+    if mean is None and nearest is not None and source.age_min is None and source.age_max is None:
+        mean, sd = nearest.age_mean, nearest.age_sd
+    if mean is not None and sd is None:
+        sd = nearest.age_sd if nearest is not None else 0.0
+    spread = CENTRAL * (sd or 0.0)
+    usual = None if nearest is None else (nearest.age_min, nearest.age_max)
+    low, high = (None, None) if mean is None else (mean - spread, mean + spread)
+    low = source.age_min if source.age_min is not None else low if low is not None else usual and usual[0]
+    high = source.age_max if source.age_max is not None else high if high is not None else usual and usual[1]
+    return None if low is None or high is None else (low, high)
+
+
+def _range(values: Iterable[float]) -> Range | None:
+    known = list(values)
     return (min(known), max(known)) if known else None
