@@ -19,6 +19,7 @@ from retrowalk.cli import main
 from retrowalk.errors import InputError
 from retrowalk.evidence import load_evidence
 from retrowalk.parameters import UserGain, draw_parameters, load_posterior, posterior_digest
+from retrowalk.parameters.posterior import shipped
 
 KINDS = ("posterior", "prior")
 OUTCOMES = list(outcomes())
@@ -189,8 +190,27 @@ def test_a_users_gain_replaces_its_cell_alone() -> None:
     drawn = changed.gain[:, cell[0], cell[1]]
     assert drawn.mean() == pytest.approx(-0.6, abs=0.005)
     assert drawn.std() == pytest.approx(0.1, rel=0.05)
-    changed.gain[:, cell[0], cell[1]] = plain.gain[:, cell[0], cell[1]]
-    np.testing.assert_array_equal(changed.gain, plain.gain)
+    gain = changed.gain.copy()
+    gain[:, cell[0], cell[1]] = plain.gain[:, cell[0], cell[1]]
+    np.testing.assert_array_equal(gain, plain.gain)
+
+
+def test_runs_share_drawn_parameters_and_cannot_change_them() -> None:
+    found = draw_parameters(5, ["vo2max"])
+    assert draw_parameters(5, ["vo2max"]) is found
+    for values in (found.gain, found.tau_fitness, found.dose_exponent):
+        with pytest.raises(ValueError, match="read-only"):
+            values[:] = 0.0
+
+
+@pytest.mark.parametrize("kind", ["posterior", "prior"])
+def test_the_numbers_without_labels_are_those_with_labels_bit_for_bit(kind) -> None:
+    numbers, data = shipped(kind), load_posterior(kind)
+    assert numbers.components == tuple(data["component"].values)
+    assert numbers.outcomes == tuple(data["outcome"].values)
+    for name, values in numbers.values.items():
+        assert values.tobytes() == data[name].values.astype("f8").tobytes(), name
+        assert values.shape == data[name].shape
 
 
 def test_an_unknown_source_is_refused() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retrowalk.errors import InputError
-from retrowalk.parameters.posterior import Source, load_posterior, posterior_digest
+from retrowalk.parameters.posterior import Source, posterior_digest, shipped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ class UserGain:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Draws of every parameter for some outcomes.
+    """Draws of every parameter for some outcomes; the arrays are read-only, since runs share them.
 
     Attributes
     ----------
@@ -78,20 +79,30 @@ def draw_parameters(
     InputError
         If more draws are asked for than ship with the package.
     """
-    dataset = load_posterior(source)
-    if number > dataset.sizes["draw"]:
-        raise InputError(f"draws: {number} were asked for, {dataset.sizes['draw']} ship with the package")
-    chosen: Any = dataset.isel(draw=slice(number)).sel(outcome=list(outcomes)).astype("f8")
-    parameters = Parameters(
-        components=tuple(chosen["component"].values.tolist()),
-        outcomes=tuple(outcomes),
-        digest=posterior_digest(source),
-        **{name: chosen[name].values for name in PER_DRAW},
-    )
-    return _with_gains(parameters, gains)
+    return _drawn(number, tuple(outcomes), source, tuple(gains))
 
 
 PER_DRAW = ("gain", "tau_fitness", "tau_fatigue", "fatigue_fraction", "response_sd", "dose_exponent")
+
+
+# Cases of a sweep mostly share their parameters. A thousand draws of all outcomes take 2 MB.
+@functools.lru_cache(maxsize=8)
+def _drawn(number: int, outcomes: tuple[str, ...], source: Source, gains: tuple[UserGain, ...]) -> Parameters:
+    return _with_gains(_chosen(number, outcomes, source), gains)
+
+
+@functools.lru_cache(maxsize=4)
+def _chosen(number: int, outcomes: tuple[str, ...], source: Source) -> Parameters:
+    found = shipped(source)
+    available = len(found.values["dose_exponent"])
+    if number > available:
+        raise InputError(f"draws: {number} were asked for, {available} ship with the package")
+    columns = [found.outcomes.index(name) for name in outcomes]
+    chosen = {name: found.values[name][:number] for name in PER_DRAW}
+    for name, values in chosen.items():
+        chosen[name] = values[..., columns] if values.ndim > 1 else values
+        chosen[name].setflags(write=False)
+    return Parameters(found.components, outcomes, digest=posterior_digest(source), **chosen)
 
 
 def _with_gains(parameters: Parameters, gains: Sequence[UserGain]) -> Parameters:
@@ -104,6 +115,7 @@ def _with_gains(parameters: Parameters, gains: Sequence[UserGain]) -> Parameters
         spread = ndtri(_low_discrepancy(gain.shape[0], cell))
         column = (parameters.components.index(own.component), parameters.outcomes.index(own.outcome))
         gain[:, column[0], column[1]] = own.mean + own.sd * spread
+    gain.setflags(write=False)
     return dataclasses.replace(parameters, gain=gain)
 
 
