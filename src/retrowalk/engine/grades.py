@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,17 +20,19 @@ STRENGTH = ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dos
 
 def trained(plan: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
     """Components that an arm trains."""
-    used = plan.loads.any(axis=0).tolist()
-    return tuple(name for name, is_used in zip(components, used, strict=True) if is_used)
+    return _named(components, np.nonzero(plan.loads)[1].tolist())
 
 
 def differing(plan: ArmPlan, reference: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
     """Components whose visits differ from the reference arm's, in either arm: what both do alike cancels."""
     if np.array_equal(plan.days, reference.days):
-        unlike = np.not_equal(plan.loads, reference.loads).any(axis=0).tolist()
-    else:
-        unlike = [not _alike(plan, reference, column) for column in range(len(components))]
-    return tuple(name for name, is_unlike in zip(components, unlike, strict=True) if is_unlike)
+        return _named(components, np.nonzero(plan.loads - reference.loads)[1].tolist())
+    columns = range(len(components))
+    return _named(components, [column for column in columns if not _alike(plan, reference, column)])
+
+
+def _named(components: Sequence[str], columns: Collection[int]) -> tuple[str, ...]:
+    return tuple(components[column] for column in sorted(set(columns)))
 
 
 def _alike(plan: ArmPlan, reference: ArmPlan, column: int) -> bool:
