@@ -49,9 +49,9 @@ def _cells(name):
 # -- the account
 
 
-def test_all_73_sources_are_in_the_table_and_four_were_found_later(evidence):
+def test_all_73_sources_are_in_the_table_and_24_were_found_later(evidence):
     assert sum(source.in_studies for source in evidence.sources) == 73
-    assert len(evidence.sources) == 77
+    assert len(evidence.sources) == 97
 
 
 def test_all_212_noted_rows_are_in_effects_or_excluded(evidence):
@@ -76,7 +76,7 @@ def test_a_source_without_effects_is_excluded_with_a_reason(evidence):
     assert all(excluded.values())
 
 
-def test_the_fit_holds_31_rows_of_the_first_evidence_and_two_found_later(evidence):
+def test_the_fit_holds_31_rows_of_the_first_evidence_and_eleven_found_later(evidence):
     fit = evidence.effects_of(role="fit")
     first = [row for row in fit if row.studies_row]
     assert len(first) == 31
@@ -86,7 +86,19 @@ def test_the_fit_holds_31_rows_of_the_first_evidence_and_two_found_later(evidenc
     ]
     assert len(comparators) == 6
     assert sum(bool(row.arm_b) for row in first) == 22
-    assert [row.id for row in fit if not row.studies_row] == ["dogan2023_CP/tug", "dogan2023_CP/speed"]
+    assert [row.id for row in fit if not row.studies_row] == [
+        "dogan2023_CP/tug",
+        "dogan2023_CP/speed",
+        "chen2021_koa/pain",
+        "chen2021_koa/disability",
+        "wen2022_stroke_MA/stride",
+        "chen2020_stroke_MA/balance",
+        "naidu2025_severe/speed_backward_forward",
+        "naidu2025_severe/speed_forward",
+        "kalyana_stroke/balance",
+        "kalyana_stroke/balance_control",
+        "older_adults_gait_2012/speed",
+    ]
 
 
 # -- cells
@@ -187,7 +199,7 @@ def test_imputed_items_carry_a_spread_and_a_reason(evidence):
 
 def test_an_exact_p_gives_the_standard_error_by_the_t_quantile(evidence):
     rows = [row for row in evidence.effects_of(role="fit") if row.se_rung == 3 and row.p and row.df]
-    assert len(rows) == 6
+    assert len(rows) == 7
     for row in rows:
         t = stats.t.ppf(1 - row.p / 2, row.df)
         if row.kind == "smd":
@@ -202,13 +214,13 @@ def test_an_exact_p_gives_the_standard_error_by_the_t_quantile(evidence):
 
 def test_a_confidence_interval_gives_its_standard_error(evidence):
     rows = [row for row in evidence.effects_of(role="fit") if row.se_rung == 2]
-    assert len(rows) == 9
+    assert len(rows) == 11
     for row in rows:
         assert row.se == pytest.approx((row.ci_high - row.ci_low) / (2 * 1.96), rel=1e-3)
 
 
 def test_a_bound_of_p_is_taken_at_the_bound(evidence):
-    for key in ("rose2018/speed_contrast", "dogan2023_CP/tug"):
+    for key in ("rose2018/speed_contrast", "dogan2023_CP/tug", "kalyana_stroke/balance"):
         row = evidence.effect(key)
         assert (row.se_rung, row.p_kind) == (4, "below")
         assert row.se == pytest.approx(abs(row.value) / stats.t.ppf(1 - row.p / 2, row.df), rel=1e-3)
@@ -224,7 +236,49 @@ def test_the_printed_sds_of_the_stroke_trial_reproduce_its_printed_p(evidence):
         assert 2 * stats.t.sf(row.value / row.se, row.df) == pytest.approx(printed, abs=0.005)
 
 
+def test_end_values_with_printed_sds_reproduce_the_printed_p(evidence):
+    spreads = {"chen2021_koa/pain": (0.63, 0.86), "chen2021_koa/disability": (2.50, 3.94)}
+    for key, (first, second) in spreads.items():
+        row = evidence.effect(key)
+        assert row.se == pytest.approx(math.sqrt(first**2 / row.n_a + second**2 / row.n_b), rel=1e-3)
+        assert 2 * stats.t.sf(abs(row.value / row.se), row.df) < row.p
+
+
+def test_quartiles_give_a_mean_and_an_sd_that_agree_with_the_printed_p(evidence):
+    row = evidence.effect("naidu2025_severe/speed_backward_forward")
+    backward, forward = (9.01, 28.9, 36.7), (12.6, 17.4, 39.7)
+    width = 2 * stats.norm.ppf((0.75 * 7 - 0.125) / (7 + 0.25))
+    sds = [(third - first) / width for first, _, third in (backward, forward)]
+    assert row.value == pytest.approx(sum(backward) / 3 - sum(forward) / 3, rel=1e-3)
+    assert row.se == pytest.approx(math.hypot(*sds) / math.sqrt(7), rel=1e-3)
+    assert 2 * stats.t.sf(row.value / row.se, row.df) == pytest.approx(row.p, abs=0.15)
+
+
 # -- named rows
+
+
+def test_the_newest_pool_of_knee_trials_is_held_out(evidence):
+    for key in ("pain", "disability"):
+        assert evidence.effect(f"lin2025_koa_MA/{key}").role == "check"
+    fitted = {row.source for row in evidence.effects_of(role="fit")}
+    assert {"alghadir2019", "gondhalekar2013", "rangey2016", "chen2021_koa"} <= fitted
+    assert fitted.isdisjoint({"lin2025_koa_MA"})
+
+
+def test_numbers_of_a_secondary_copy_are_not_verified_and_in_no_fit(evidence):
+    for row in evidence.effects_of("stroke_abstract46"):
+        assert (row.role, row.verified) == ("excluded", False)
+
+
+def test_a_conference_abstract_without_numbers_lifts_no_grade(evidence):
+    assert evidence.effect("wang2024_executive/executive").role == "excluded"
+    assert grade("walk_backward", "cognition", "older_adults") == "none"
+
+
+def test_the_three_daily_bouts_of_the_knee_trial_are_one_session(evidence):
+    arm = evidence.arm("gondhalekar2013/retro")
+    assert (arm.minutes, arm.minutes_imputed) == (30, False)
+    assert "second-hand" in arm.notes
 
 
 def test_the_knee_trial_enters_net_of_physiotherapy_and_its_verdict_stays_out(evidence):
@@ -280,7 +334,10 @@ CELLS = [
     ("walk_backward", "cognition", None, "acute_only"),
     ("walk_forward", "cognition", None, "none"),
     ("walk_backward", "body_fat", None, "contradicted"),
-    ("run_backward", "body_fat", None, "contradicted"),
+    ("run_backward", "body_fat", None, "dose_matched"),
+    ("run_backward", "body_fat", "recreational_runners", "contradicted"),
+    ("walk_backward", "balance", "chronic_stroke", "add_on"),
+    ("walk_backward", "timed_up_and_go", "chronic_stroke", "contradicted"),
     ("run_backward", "vo2max", None, "contradicted"),
     ("walk_forward", "body_fat", None, "add_on"),
     ("walk_forward", "vo2max", None, "add_on"),
