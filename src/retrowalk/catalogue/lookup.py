@@ -142,6 +142,7 @@ def _chosen_measurements() -> dict[tuple[str, str, str], MeasurementRow]:
     return {(row.chosen, row.outcome, row.population): row for row in measurement_rows() if row.chosen}
 
 
+@cache
 def baseline(population: str, outcome: str) -> Baseline:
     """Return the chosen baseline of `outcome` in `population`, in the outcome's unit.
 
@@ -174,6 +175,7 @@ def baseline(population: str, outcome: str) -> Baseline:
     )
 
 
+@cache
 def measurement(population: str, outcome: str) -> Measurement:
     """Return measurement error and minimal important change of `outcome`, in the outcome's unit.
 

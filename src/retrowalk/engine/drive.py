@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +39,10 @@ class Convention:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What does not depend on the programme, per (draw, outcome): see `kernels.cohort.respond`."""
+    """What does not depend on the programme, per (draw, outcome): see `kernels.cohort.respond`.
+
+    Cases share the arrays: they must not be changed.
+    """
 
     decay: Single
     exponent: Single
@@ -61,6 +66,24 @@ def rates(parameters: Parameters, convention: Convention, sd: Sequence[float]) -
     sd : sequence of length outcomes
         SD of each outcome in the population on the link scale.
     """
+    used = (parameters.tau_fitness, parameters.tau_fatigue, parameters.fatigue_fraction)
+    # With their strides, since the order of a sum follows them.
+    content = tuple((array.tobytes(), array.strides) for array in used)
+    return _rates(_Given(content, parameters), convention, tuple(sd))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Parameters that count as equal where all that `rates` reads of them is."""
+
+    content: tuple[Any, ...]
+    parameters: Parameters = field(compare=False)
+
+
+# Cases of a sweep mostly share their time constants. Not read-only: kernels would be compiled once more.
+@functools.lru_cache(maxsize=8)
+def _rates(given: _Given, convention: Convention, sd: tuple[float, ...]) -> Rates:
+    parameters = given.parameters
     fraction = parameters.fatigue_fraction
     if convention.family == "one_component":
         fraction = np.zeros_like(fraction)
@@ -132,7 +155,8 @@ def impulses(
     if convention.hill is not None:
         weighed = np.broadcast_to(impulse(loads, labels, hill=convention.hill), (draws, *loads.shape))
     else:
-        weighed = impulse(loads, labels, gamma=parameters.dose_exponent)
+        kinds, kind_of = _kinds(loads)
+        weighed = np.take(impulse(kinds, labels, gamma=parameters.dose_exponent), kind_of, axis=1)
     gain = np.einsum("dvc,dck->dkv", weighed, parameters.gain)
     single = np.ascontiguousarray(gain, np.float32), np.ascontiguousarray(weighed.sum(axis=2), np.float32)
     if not all(bool(np.isfinite(values).all()) for values in single):
@@ -140,3 +164,11 @@ def impulses(
             "the loads of this programme are too large for single precision; check minutes and speed"
         )
     return single
+
+
+def _kinds(loads: Array) -> tuple[Array, list[int]]:
+    """Different visits in the order of their first, and which of them each visit is: powers are slow."""
+    numbers: dict[bytes, int] = {}
+    kind_of = [numbers.setdefault(row.tobytes(), len(numbers)) for row in loads]
+    firsts = [kind_of.index(number) for number in range(len(numbers))]
+    return loads[firsts], kind_of

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.catalogue import populations
-from retrowalk.model.load import session_load
-from retrowalk.scenario import Scenario, lay_out
-
-if TYPE_CHECKING:
-    from retrowalk.model.session import Visit
+from retrowalk.model.load import Measure, session_load
+from retrowalk.model.session import Session
+from retrowalk.scenario import Arm, Scenario, lay_out
 
 
 @dataclass(frozen=True, slots=True)
 class ArmPlan:
-    """What one arm does and how faithfully.
+    """What one arm does and how faithfully. Cases share the arrays: they must not be changed.
 
     Attributes
     ----------
@@ -52,23 +50,35 @@ def recorded_days(scenario: Scenario) -> tuple[int, ...]:
 def plan_arm(scenario: Scenario, name: str, components: Sequence[str]) -> ArmPlan:
     """Lay an arm out up to the last assessment; later sessions change nothing that is recorded."""
     recorded = recorded_days(scenario)
+    schedule = _schedule(scenario.arms[name], scenario.load, tuple(components), recorded)
+    return ArmPlan(name, *schedule, *_adherence(scenario, name))
+
+
+# Cases of a sweep mostly share all arms but one. The longest programme takes half a megabyte. Rows of days
+# go into kernels, which numba would compile once more for read-only arrays; loads do not.
+@functools.lru_cache(maxsize=64)
+def _schedule(
+    arm: Arm, measure: Measure, components: tuple[str, ...], recorded: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
     last = recorded[-1]
-    visits = [visit for visit in lay_out(scenario.arms[name]) if visit.day <= last]
+    visits = [visit for visit in lay_out(arm) if visit.day <= last]
     loads = np.zeros((len(visits), len(components)))
+    # Most visits are alike: each kind is costed once.
+    kinds: dict[tuple[Session, ...], list[float]] = {}
     for row, visit in enumerate(visits):
-        for component, amount in _visit_load(visit, scenario).items():
-            loads[row, components.index(component)] = amount
+        if visit.sessions not in kinds:
+            load = _visit_load(visit.sessions, measure)
+            kinds[visit.sessions] = [load.get(component, 0.0) for component in components]
+        loads[row] = kinds[visit.sessions]
+    loads.setflags(write=False)
     days = np.array([visit.day for visit in visits], dtype=np.int64)
-    attendance, spread, hazard = _adherence(scenario, name)
-    return ArmPlan(
-        name, days, loads, _rows(days, last), _rows(np.array(recorded), last), attendance, spread, hazard
-    )
+    return days, loads, _rows(days, last), _rows(np.array(recorded), last)
 
 
-def _visit_load(visit: Visit, scenario: Scenario) -> dict[str, float]:
+def _visit_load(sessions: tuple[Session, ...], measure: Measure) -> dict[str, float]:
     total: dict[str, float] = {}
-    for session in visit.sessions:
-        for component, amount in session_load(session, scenario.load).items():
+    for session in sessions:
+        for component, amount in session_load(session, measure).items():
             total[component] = total.get(component, 0.0) + amount
     return total
 

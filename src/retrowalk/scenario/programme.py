@@ -131,6 +131,10 @@ class Phase(Block):
             return None
         return session.progression.step(name) or self.progression.step(name)
 
+    def progresses(self, session: PlannedSession) -> bool:
+        """Whether anything about a session changes from week to week."""
+        return any(self.step(session, name) is not None for name in PROGRESSED_FIELDS)
+
     def value(self, session: PlannedSession, name: ProgressedField, week: int) -> float:
         """A session's minutes, speed, grade or backward share in a week of this phase."""
         step = self.step(session, name)
