@@ -18,6 +18,7 @@ class CoreLoop:
         self.work = core_work(members)
         self.pool = ThreadPoolExecutor(threads)
         self.work.summarize(self.pool)
+        self.work.superpose(self.pool)
         self.work.follow(self.pool)
 
     def teardown(self, members: int, threads: int) -> None:
@@ -25,6 +26,9 @@ class CoreLoop:
 
     def time_summaries(self, members: int, threads: int) -> None:
         self.work.summarize(self.pool)
+
+    def time_superposed_summaries(self, members: int, threads: int) -> None:
+        self.work.superpose(self.pool)
 
     def time_trajectories(self, members: int, threads: int) -> None:
         self.work.follow(self.pool)

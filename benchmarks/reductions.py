@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from retrowalk.kernels.links import LOG, LOGIT, inverse_link
-from retrowalk.kernels.statistics import BUCKETS, LANES, mean_sd, quantiles
+from retrowalk.kernels.statistics import BUCKETS, LANES, add_moments, mean_sd, quantiles
 
 
 class Reductions:
@@ -17,20 +17,27 @@ class Reductions:
     def setup(self, members: int) -> None:
         self.values = np.random.default_rng(1).standard_normal(members).astype(np.float32)
         self.here = np.ones(members, bool)
-        self.lanes, self.out, self.five = np.empty(LANES), np.empty(2, np.float32), np.empty(5, np.float32)
+        self.sums, self.out, self.five = (
+            np.empty((2, LANES)),
+            np.empty(2, np.float32),
+            np.empty(5, np.float32),
+        )
         self.numbers, self.kept = np.empty(members, np.uint16), np.empty(members, np.float32)
-        self.tables = np.empty((2, BUCKETS + 1), np.int32)
+        self.marks = np.zeros((members + 7) // 8 * 8, np.uint8)
+        self.tables = np.empty((5, BUCKETS + 1), np.int32)
         self.probabilities = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
         self.time_mean_sd(members)
         self.time_quantiles(members)
 
     def time_mean_sd(self, members: int) -> None:
-        mean_sd(self.values, self.here, members, self.lanes, self.out)
+        self.sums[:] = 0.0
+        add_moments(self.values, self.here, self.values[0], self.sums)
+        mean_sd(self.sums, self.values[0], members, self.out)
 
     def time_quantiles(self, members: int) -> None:
         mean, sd = self.out
-        quantiles(self.values, self.here, members, mean, sd, self.probabilities, self.numbers, self.tables,
-                  self.kept, self.five)  # fmt: skip
+        quantiles(self.values, self.here, members, mean, sd, self.probabilities, self.numbers, self.marks,
+                  self.tables, self.kept, self.five)  # fmt: skip
 
     def time_log_link(self, members: int) -> None:
         inverse_link(LOG, 0.0, 1.0, self.values, self.kept)

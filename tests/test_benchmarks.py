@@ -131,16 +131,22 @@ def test_core_work_is_the_engine_s_own() -> None:
     from retrowalk.engine.core_work import core_work
 
     work = core_work(70, count=3, weeks=6)
-    work.summarize()
+    scenario = work.setting.scenario
+    model = scenario.model.model_copy(update={"superposition": False})
+    for run, fill in (
+        (scenario, work.superpose),
+        (scenario.model_copy(update={"model": model}), work.summarize),
+    ):
+        fill()
+        result = retrowalk.simulate(run)
+        for k, name in enumerate(scenario.outcomes):
+            np.testing.assert_array_equal(result[name].values[0, 0, 0], work.statistics[0][k, 0, 0])
     work.follow()
-    result = retrowalk.simulate(work.setting.scenario)
-    for k, name in enumerate(work.setting.scenario.outcomes):
-        np.testing.assert_array_equal(result[name].values[0, 0, 0], work.statistics[0][0, k])
     assert work.curves.shape == (3, 43, 70)
     assert work.size == 3 * 42 * 70
 
 
-def test_bench_prints_four_figures() -> None:
+def test_bench_prints_six_figures() -> None:
     from retrowalk.cli.bench import bench
 
     done = CliRunner().invoke(bench, ["--members", "60", "--json"])
@@ -149,6 +155,6 @@ def test_bench_prints_four_figures() -> None:
     assert figures.pop("unit") == "ns per member-outcome-day"
     assert figures.pop("members") == 60
     expected = {f"{work}, {threads}" for work, threads in
-                itertools.product(("summaries", "trajectories"), ("1 thread", "2 threads"))}  # fmt: skip
+                itertools.product(("summaries", "summaries by superposition", "trajectories"), ("1 thread", "2 threads"))}  # fmt: skip
     assert set(figures) == expected
     assert all(value > 0 for value in figures.values())

@@ -13,7 +13,7 @@ import pytest
 
 from retrowalk.engine.core_work import core_work
 from retrowalk.kernels.links import LOG, LOGIT, inverse_link, record
-from retrowalk.kernels.statistics import BUCKETS, LANES, mean_sd, quantiles
+from retrowalk.kernels.statistics import BUCKETS, FEW, LANES, add_moments, mean_sd, quantiles
 
 FIVE = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 RNG = np.random.default_rng(3)
@@ -49,10 +49,13 @@ def test_readings_are_whole_steps_inside_the_range() -> None:
 
 def reduce(values: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     level, found = np.empty(2, np.float32), np.empty(5, np.float32)
-    count = int(here.sum())
-    mean_sd(values, here, count, np.empty(LANES), level)
-    quantiles(values, here, count, level[0], level[1], FIVE, np.empty(len(values), np.uint16),
-              np.empty((2, BUCKETS + 1), np.int32), np.empty_like(values), found)  # fmt: skip
+    count, size = int(here.sum()), len(values)
+    sums, shift = np.zeros((2, LANES)), values[np.argmax(here)]
+    add_moments(values, here, shift, sums)
+    mean_sd(sums, shift, count, level)
+    quantiles(values, here, count, level[0], level[1], FIVE, np.empty(size, np.uint16),
+              np.zeros((size + 7) // 8 * 8, np.uint8), np.empty((5, BUCKETS + 1), np.int32),
+              np.empty_like(values), found)  # fmt: skip
     return level, found
 
 
@@ -65,6 +68,8 @@ SHAPES = {
     "two": np.array([3.0, -4.0]),
     "far from zero": 1e6 + RNG.integers(0, 50, 999),
     "ends of a lane": RNG.standard_normal(LANES + 1),
+    "few": RNG.standard_normal(FEW),
+    "one more than few": RNG.standard_normal(FEW + 1),
 }
 
 
@@ -116,24 +121,27 @@ def test_recorded_days_do_not_change_each_other() -> None:
         for e in range(eta.shape[1]):
             inverse_link(int(kind), low, high, eta[k, e], true[k, e])
     medians = np.sort(true, axis=2)[:, :, 99:101].astype(float).mean(axis=2)
-    np.testing.assert_allclose(work.statistics[1][0, :, 2], medians, rtol=1e-7)
+    np.testing.assert_allclose(work.statistics[1][:, 0, 0, 2], medians, rtol=1e-7)
 
 
 BITS = """
 import hashlib
 from retrowalk.engine.core_work import core_work
 work = core_work(2500, count=3, weeks=6)
-work.summarize(); work.follow()
-print(hashlib.sha256(b"".join(a.tobytes() for a in (*work.statistics, work.curves))).hexdigest())
+work.superpose(); a = work.statistics[1].copy(); work.summarize(); work.follow()
+print(hashlib.sha256(b"".join(a.tobytes() for a in (a, *work.statistics, work.curves))).hexdigest())
 """
 
 
 @pytest.mark.long
 def test_bits_do_not_depend_on_the_processor(tmp_path: Path) -> None:
     work = core_work(2500, count=3, weeks=6)
+    work.superpose()
+    superposed = work.statistics[1].copy()
     work.summarize()
     work.follow()
-    here = hashlib.sha256(b"".join(a.tobytes() for a in (*work.statistics, work.curves))).hexdigest()
+    found = (superposed, *work.statistics, work.curves)
+    here = hashlib.sha256(b"".join(array.tobytes() for array in found)).hexdigest()
     environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "RETROWALK_CACHE_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", BITS], env=environment, capture_output=True, text=True,
                           check=True)  # fmt: skip

@@ -51,7 +51,7 @@ def walking(share: float, **session: Any) -> dict[str, Any]:
 def expected_eta(run: Scenario, arm: int, draw: int, k: int, member: int) -> np.ndarray:
     """Link-scale values of one member by the slow reference of `retrowalk.model.arm`."""
     setting = prepare(run)
-    people = recruit(run, setting.measures, 0)
+    people = recruit(run, 0)
     plan, measure, p = setting.arms[arm], setting.measures[k], setting.parameters
     attended, _ = presence(people, plan, run)
     z = response_z(run.seed, 0, 0, people.size, measure.slot)[member]
@@ -62,7 +62,7 @@ def expected_eta(run: Scenario, arm: int, draw: int, k: int, member: int) -> np.
         p.dose_exponent[draw], measure.typical_sd, attended[:, member] > 0, run.assess.days,
         run.model.impulse,
     )  # fmt: skip
-    return people.start[k, member] + response
+    return people.members(measure, 0).start[member] + response
 
 
 @pytest.mark.parametrize("convention", ["next_day", "same_day"])
@@ -118,10 +118,13 @@ def test_every_family_equals_its_direct_sums(model: dict[str, Any], impulse_conv
     curve = reference.fitness_fatigue(
         load, model=convention.family, impulse=impulse_convention, **gains, **tau, **own, **form
     ).response
-    people = recruit(run, setting.measures, 0)
-    z = people.z[k].astype(float)
+    people = recruit(run, 0)
+    z = people.members(setting.measures[k], 0).z.astype(float)
     R = p.gain[draw, cell, k] + p.response_sd[draw, k] * z
-    eta = people.start[k][:, None] + setting.measures[k].typical_sd / (1 - f) * R[:, None] * curve[None, :]
+    eta = (
+        people.members(setting.measures[k], 0).start[:, None]
+        + setting.measures[k].typical_sd / (1 - f) * R[:, None] * curve[None, :]
+    )
     found = np.log(result["walking_speed"].isel(draw=draw, replicate=0, arm=1).values)
     np.testing.assert_allclose(found, eta, rtol=1e-4, atol=1e-4)
 
@@ -134,9 +137,9 @@ def test_nonlinear_reaches_the_net_response_and_refuses_a_step_below_zero() -> N
     )  # fmt: skip
     setting = prepare(run)
     result = retrowalk.simulate(run)
-    people, p = recruit(run, setting.measures, 0), setting.parameters
-    response = np.log(result["walking_speed"].isel(draw=0, replicate=0, arm=0, day=1)) - people.start[1]
-    R = p.gain[0, 0, 1] + p.response_sd[0, 1] * people.z[1]
+    members, p = recruit(run, 0).members(setting.measures[1], 0), setting.parameters
+    response = np.log(result["walking_speed"].isel(draw=0, replicate=0, arm=0, day=1)) - members.start
+    R = p.gain[0, 0, 1] + p.response_sd[0, 1] * members.z
     np.testing.assert_allclose(response / setting.measures[1].typical_sd, R, rtol=1e-3, atol=1e-3)
     wild = scenario(model={**model, "exponent_fitness": 0.05, "tau_fitness": 2.0, "tau_fatigue": 2.0})
     with pytest.raises((RunError, InputError), match="below zero"):

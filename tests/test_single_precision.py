@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrowalk.kernels.arguments import Model, Rates, Schedule
 from retrowalk.kernels.cohort import BANISTER, BLOCK, FITNESS_DELAY, INCLUSIVE, ONE_COMPONENT, ROWS, respond
 from retrowalk.model.reference import decaying_sum
 
@@ -52,12 +53,16 @@ def ratio(case: dict[str, object]) -> float:
     out = np.empty((days, 1), np.float32)
     gain = np.full(len(visits), np.float32(load[visits][0]) if len(visits) else 0, np.float32)
     load[visits] = gain
-    pair = np.ones(2, np.float32)
+    pair = np.ones((1, 2), np.float32)
+    schedule = Schedule(
+        visit_on, np.arange(days, dtype=np.int32), np.arange(days), np.zeros(len(visits), np.int32),
+        np.ones((len(visits), 1), np.bool_), np.ones((days, 1), np.bool_),
+    )  # fmt: skip
     respond(
-        case["family"], INCLUSIVE, case["same_day"], visit_on, np.arange(days, dtype=np.int32),
-        np.ones((len(visits), 1), np.float32), gain, np.zeros(len(visits), np.float32),
-        decay, pair, pair, weight,
-        np.zeros(1, np.float32), np.array([single[2]]), np.empty((ROWS, BLOCK), np.float32), out,
+        Model(case["family"], INCLUSIVE, case["same_day"]), schedule,
+        Rates(decay[None], pair, pair, weight[None], np.zeros(1, np.float32)), 0,
+        gain, np.zeros(len(visits), np.float32), np.zeros(1, np.float32), np.array([single[2]]),
+        np.empty((ROWS, BLOCK), np.float32), out,
     )  # fmt: skip
     impulse = "same_day" if case["same_day"] else "next_day"
     times = np.arange(days, dtype=float)

@@ -19,7 +19,8 @@ constexpr int LANES = 64;
 struct Plan {
     int days, members;
     const int32_t *visit_on, *record_on;
-    const float *attended, *gain, *dose;
+    const uint8_t *attended;
+    const float *gain, *dose;
     float decay_fitness, decay_fatigue, weight_fitness, weight_fatigue, sigma;
     const float *z, *start;
 };
@@ -67,10 +68,10 @@ void respond(const Plan &p, const int32_t *record_on, float *__restrict out) {
                     for (int i = 0; i < width; ++i) to[i] = start[i] + (up * fitness[i] - down * fatigue[i]);
             }
             if (visit >= 0) {
-                const float *__restrict came = p.attended + static_cast<size_t>(visit) * p.members + first;
+                const uint8_t *__restrict came = p.attended + static_cast<size_t>(visit) * p.members + first;
                 const float gain = p.gain[visit], dose = p.dose[visit];
                 for (int i = 0; i < width; ++i) {
-                    const float impulse = came[i] * (gain + sensitivity[i] * dose);
+                    const float impulse = static_cast<float>(came[i]) * (gain + sensitivity[i] * dose);
                     fitness[i] = a * fitness[i] + impulse;
                     fatigue[i] = b * fatigue[i] + impulse;
                 }

@@ -69,25 +69,26 @@ class Cpp:
         self.work, self.library, self.stream = work, library, stream
         self.statistics = tuple(np.empty_like(out) for out in work.statistics)
         self.curves = np.zeros_like(work.curves)
-        rate, people, plan = work.setting.rates, work.people, work.plan
+        rate, schedule, plan = work.setting.rates, work.schedule, work.plan
         self.link, self.benefit, self.probabilities = work.link, work.benefit, np.array(QUANTILES)
         self.every_day = np.arange(len(plan.visit_on), dtype=np.int32)
         self.plans = [
             _Plan(
-                len(plan.visit_on), people.size, _at(plan.visit_on), _at(plan.record_on), _at(work.attended),
-                _at(work.gain[0, k]), _at(work.dose[0]), *rate.decay[0, k, :2].tolist(),
-                *rate.weight[0, k].tolist(), float(work.sigma[0, k]), _at(people.z[k]), _at(people.start[k]),
+                len(plan.visit_on), work.people, _at(plan.visit_on), _at(plan.record_on),
+                _at(schedule.attended), _at(work.gain[k]), _at(work.dose), *rate.decay[0, k, :2].tolist(),
+                *rate.weight[0, k].tolist(), work.sigma(k), _at(work.members[k].z),
+                _at(work.members[k].start),
             )
             for k in range(len(self.link))
         ]  # fmt: skip
 
     def summarize(self, k: int) -> None:
-        work, people = self.work, self.work.people
+        work, members = self.work, self.work.members[k]
+        assessed = work.schedule.assessed
         self.library.summarize(
-            ctypes.byref(self.plans[k]), len(work.assessed), _at(work.assessed), _at(self.link[k]),
-            _at(self.benefit[k]), _at(people.noise[k]), _at(people.base_true[k]),
-            _at(people.base_observed[k]), len(self.probabilities), _at(self.probabilities),
-            *(_at(out[0, k]) for out in self.statistics),
+            ctypes.byref(self.plans[k]), len(assessed), _at(assessed), _at(self.link[k]),
+            _at(self.benefit[k]), _at(work.noise[k]), _at(members.base_true), _at(members.base_observed),
+            len(self.probabilities), _at(self.probabilities), *(_at(out[k]) for out in self.statistics),
         )  # fmt: skip
 
     def follow(self, k: int) -> None:

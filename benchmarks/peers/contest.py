@@ -64,20 +64,20 @@ class Contest:
                 peer.follow(k)
                 np.testing.assert_allclose(peer.curves[k], exact, atol=2e-5, rtol=2e-5)
             tables = scripts.statistics(work, k, exact[weeks])
-            found = [[out[0, k] for out in work.statistics], self.numpy.summarize(k)]
+            found = [[out[k, 0, 0] for out in work.statistics], self.numpy.summarize(k)]
             for cpp in self.cpp.values():
                 cpp.summarize(k)
-                found.append([out[0, k] for out in cpp.statistics])
+                found.append([out[k, 0, 0] for out in cpp.statistics])
             for result in found:
                 self._agree(result, tables)
         if self.jax is not None:
             self.jax.summarize()
-            np.testing.assert_allclose(self.jax.level, work.statistics[0][0], atol=2e-4, rtol=2e-4)
+            np.testing.assert_allclose(self.jax.level, work.statistics[0][:, 0, 0], atol=2e-4, rtol=2e-4)
 
     def _agree(self, found: list[np.ndarray], tables: list[np.ndarray]) -> None:
         # Readings are whole steps and responders whole people: single precision may tip one of them over.
         for index, (values, exact) in enumerate(zip(found, tables, strict=True)):
-            loose = 3.0 / self.work.people.size if index >= 4 else 0.0
+            loose = 3.0 / self.work.people if index >= 4 else 0.0
             np.testing.assert_allclose(values, exact, rtol=2e-4, atol=2e-4 + loose * self._step())
 
     def _step(self) -> float:
@@ -110,7 +110,7 @@ class Contest:
                 "summaries": interleave(summaries, rounds), "trajectories": interleave(trajectories, rounds)
             }  # fmt: skip
         if "convolution script" in found["trajectories"]:
-            found["trajectories"]["convolution script"] *= self.work.people.size / self.convolution.members
+            found["trajectories"]["convolution script"] *= self.work.people / self.convolution.members
         return found
 
     def _all(self, pool: ThreadPoolExecutor | None, work: Work) -> None:

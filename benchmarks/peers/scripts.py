@@ -32,9 +32,9 @@ class Model:
     def impulses(self, k: int) -> Array:
         """Impulse of each member on each visit, (visits, members)."""
         work, t = self.work, self.dtype
-        sensitivity = (work.sigma[0, k] * work.people.z[k]).astype(t)
-        one = work.gain[0, k].astype(t)[:, None] + sensitivity[None, :] * work.dose[0].astype(t)[:, None]
-        return np.asarray(work.attended.astype(t) * one)
+        sensitivity = (work.sigma(k) * work.members[k].z).astype(t)
+        one = work.gain[k].astype(t)[:, None] + sensitivity[None, :] * work.dose.astype(t)[:, None]
+        return np.asarray(work.schedule.attended.astype(t) * one)
 
     def natural(self, k: int, eta: Array) -> Array:
         """Inverse link."""
@@ -52,7 +52,7 @@ def reference(work: CoreWork, k: int, days: Array) -> Array:
     a, b, up, down = model.numbers(k)
     age = days[:, None] - work.plan.days[None, :]
     kernel = np.where(age > 0, up * a ** np.maximum(age, 0) - down * b ** np.maximum(age, 0), 0.0)
-    return np.asarray(work.people.start[k].astype(float) + kernel @ model.impulses(k))
+    return np.asarray(work.members[k].start.astype(float) + kernel @ model.impulses(k))
 
 
 def statistics(work: CoreWork, k: int, eta: Array, *, complete: bool = True) -> list[Array]:
@@ -61,8 +61,8 @@ def statistics(work: CoreWork, k: int, eta: Array, *, complete: bool = True) -> 
     sign, minimum = work.benefit[k]
     true = Model(work).natural(k, eta)
     change = true - true[:1]
-    observed = np.clip(np.floor((true + sem * work.people.noise[k]) / step + 0.5) * step, low, high)
-    noted = observed.astype(np.float32) - work.people.base_observed[k]
+    observed = np.clip(np.floor((true + sem * work.noise[k]) / step + 0.5) * step, low, high)
+    noted = observed.astype(np.float32) - work.members[k].base_observed
     level, moved, seen = (np.stack([x.mean(axis=1), x.std(axis=1, ddof=1)]) for x in (true, change, noted))
     if not complete:
         return [level, moved, seen]
@@ -81,7 +81,7 @@ class NumPy:
 
     def _walk(self, k: int, days: set[int], out: Array) -> None:
         a, b, up, down = (np.float32(x) for x in self.model.numbers(k))
-        impulses, start = self.model.impulses(k), self.work.people.start[k]
+        impulses, start = self.model.impulses(k), self.work.members[k].start
         fitness, fatigue = np.zeros_like(start), np.zeros_like(start)
         row = 0
         for day in range(self.model.days):
@@ -96,7 +96,7 @@ class NumPy:
             fatigue *= b
 
     def summarize(self, k: int, *, complete: bool = True) -> list[Array]:
-        eta = np.empty((len(self.model.weeks), self.work.people.size), np.float32)
+        eta = np.empty((len(self.model.weeks), self.work.people), np.float32)
         self._walk(k, set(self.model.weeks.tolist()), eta)
         return statistics(self.work, k, eta, complete=complete)
 
@@ -115,12 +115,12 @@ class Filter:
         from scipy.signal import lfilter
 
         a, b, up, down = (np.float32(x) for x in self.model.numbers(k))
-        load = np.zeros((self.model.days, self.work.people.size), np.float32)
+        load = np.zeros((self.model.days, self.work.people), np.float32)
         load[self.work.plan.days] = self.model.impulses(k)
         one = np.float32(1.0)
         fitness = lfilter(np.array([0, a]), np.array([one, -a]), load, axis=0)
         fatigue = lfilter(np.array([0, b]), np.array([one, -b]), load, axis=0)
-        self.curves[k] = self.work.people.start[k] + (up * fitness - down * fatigue)
+        self.curves[k] = self.work.members[k].start + (up * fitness - down * fatigue)
 
 
 class Convolution:
@@ -142,7 +142,7 @@ class Convolution:
                 fitness = np.sum(load[:day] * a**age)
                 fatigue = np.sum(load[:day] * b**age)
                 self.curves[k, day, member] = (
-                    self.work.people.start[k, member] + up * fitness - down * fatigue
+                    self.work.members[k].start[member] + up * fitness - down * fatigue
                 )
 
 
@@ -163,10 +163,10 @@ class Jax:
         a, b, up, down = (
             jnp.asarray(x, jnp.float32)[:, None] for x in zip(*map(model.numbers, count), strict=True)
         )
-        load = np.zeros((model.days, len(work.link), work.people.size), np.float32)
+        load = np.zeros((model.days, len(work.link), work.people), np.float32)
         for k in count:
             load[work.plan.days, k] = model.impulses(k)
-        self.load, self.start = jnp.asarray(load), jnp.asarray(work.people.start)
+        self.load, self.start = jnp.asarray(load), jnp.asarray(np.stack([one.start for one in work.members]))
         kind, low, high = (jnp.asarray(x, jnp.float32)[:, None] for x in work.link[:, :3].T)
         recorded = jnp.asarray(work.plan.record_on >= 0)
 

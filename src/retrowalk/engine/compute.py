@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from retrowalk.engine.case import Arrays, Piece, pieces, prepare
+from retrowalk.engine.case import Setting, prepare
+from retrowalk.engine.flags import fill_flags
 from retrowalk.engine.outputs import Shape, allocate, label
+from retrowalk.engine.pieces import Arrays, Piece, pieces, together
 from retrowalk.errors import InputError
 from retrowalk.scenario import Case, Scenario, axis_labels
 
@@ -79,14 +81,25 @@ def _noting(chosen: Iterable[Case], values: dict[str, list[Any]]) -> Iterator[Ca
 
 
 def pieces_of(chosen: Iterable[Case], shape: Shape, arrays: Arrays) -> Iterator[tuple[int, Piece]]:
-    """Pieces of work that fill the arrays, each with the position of its case."""
-    for index, case in enumerate(chosen):
+    """Pieces of work that fill the arrays, each with the position of the first of its cases."""
+    begin = 0
+    for group in together(_settled(chosen, shape)):
+        rows = slice(begin, begin + len(group))
+        for index, setting in enumerate(group, begin):
+            scenario, components = setting.scenario, setting.parameters.components
+            fill_flags(scenario, setting.arms, components, arrays, index)
+        for piece in pieces(group, arrays, rows):
+            yield begin, piece
+        begin = rows.stop
+
+
+def _settled(chosen: Iterable[Case], shape: Shape) -> Iterator[Setting]:
+    for case in chosen:
         if Shape.of(case.scenario) != shape:
             raise InputError(
                 f"case {case.index}: an axis may not change draws, replicates, arms, outcomes or assessments"
             )
-        for piece in pieces(prepare(case.scenario), arrays, index):
-            yield index, piece
+        yield prepare(case.scenario)
 
 
 def work(

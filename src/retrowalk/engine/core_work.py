@@ -6,27 +6,29 @@ the engine as for any scenario: attendance is drawn, links are those of the outc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.catalogue import modalities, outcomes
+from retrowalk.catalogue import outcomes
 from retrowalk.engine.case import Setting, prepare
-from retrowalk.engine.drive import FAMILIES, FORMS, impulses
 from retrowalk.engine.outputs import QUANTILES
-from retrowalk.engine.people import People, presence, recruit
+from retrowalk.engine.people import recruit
+from retrowalk.engine.pieces import Course, arguments, lay_course, schedule_of
 from retrowalk.engine.plan import ArmPlan
+from retrowalk.kernels.arguments import Members, Schedule, Statistics
 from retrowalk.kernels.cohort import BLOCK, ROWS, respond
-from retrowalk.kernels.summaries import summarize_arm
+from retrowalk.kernels.summaries import summarize_daily, summarize_superposed
 from retrowalk.scenario import scenario_from_data
 
 Array: TypeAlias = NDArray[Any]
 
-#: Sizes of the statistics of `summarize_arm`, in its order of outputs.
+#: Sizes of the statistics of an outcome, in the order of `kernels.arguments.Statistics`.
 STATISTICS = (2, len(QUANTILES), 2, len(QUANTILES), 2, 3)
 
 
@@ -36,27 +38,39 @@ class CoreWork:
 
     Attributes
     ----------
-    statistics : tuple of six arrays (1, outcomes, size, assessments)
-        Outputs of `summarize`, as `kernels.summaries.summarize_arm` names them.
+    members : tuple of Members
+        Traits by outcome.
+    noise : (outcomes, assessments, members) float32
+        Standard normal errors of measurement.
+    statistics : tuple of six arrays (outcomes, 1, 1, size, assessments)
+        Outputs of `summarize` and `superpose`.
     curves : (outcomes, days, members) float32
         Output of `follow`: every day of every member on the link scale.
     """
 
     setting: Setting
-    plan: ArmPlan
-    people: People
-    attended: Array
-    assessed: Array
-    gain: Array
-    dose: Array
-    sigma: Array
+    daily: Course
+    superposed: Course
+    schedule: Schedule
+    members: tuple[Members, ...]
+    noise: Array
     statistics: tuple[Array, ...]
     curves: Array
 
     @property
+    def plan(self) -> ArmPlan:
+        """Days and loads of the arm."""
+        return self.setting.arms[0]
+
+    @property
+    def people(self) -> int:
+        """Number of members."""
+        return int(self.schedule.attended.shape[1])
+
+    @property
     def size(self) -> int:
         """Member-outcome-days."""
-        return int(self.people.size * self.gain.shape[1] * (self.plan.visit_on.shape[0] - 1))
+        return int(self.people * len(self.members) * (self.plan.visit_on.shape[0] - 1))
 
     @cached_property
     def link(self) -> Array:
@@ -68,42 +82,49 @@ class CoreWork:
         """Direction of benefit and minimal important change, (outcomes, 2)."""
         return np.array([measure.benefit for measure in self.setting.measures])
 
+    @property
+    def gain(self) -> Array:
+        """Impulses weighed by gains, (outcomes, visits)."""
+        return self.daily.drive.gain[0, 0]  # type: ignore[no-any-return]  # arrays have no typed items here
+
+    @property
+    def dose(self) -> Array:
+        """Impulses, (visits,)."""
+        return self.daily.drive.dose[0, 0]  # type: ignore[no-any-return]  # arrays have no typed items here
+
+    def sigma(self, k: int) -> float:
+        """SD of responses between members."""
+        return float(np.float32(self.setting.parameters.response_sd[0, k]))
+
     def summarize(self, pool: Executor | None = None) -> None:
-        """Fill `statistics`; one piece of work per outcome where there is a pool of threads."""
-        self._share(self._summarize, pool)
+        """Fill `statistics` day by day; one piece of work per outcome where there is a pool of threads."""
+        self._share(partial(self._summarize, summarize_daily, self.daily), pool)
+
+    def superpose(self, pool: Executor | None = None) -> None:
+        """Fill `statistics` by superposition."""
+        self._share(partial(self._summarize, summarize_superposed, self.superposed), pool)
 
     def follow(self, pool: Executor | None = None) -> None:
         """Fill `curves`."""
         self._share(self._follow, pool)
 
-    def _share(self, work: Any, pool: Executor | None) -> None:  # noqa: ANN401  (one of two methods)
-        every = range(self.gain.shape[1])
+    def _share(self, work: Callable[[int], None], pool: Executor | None) -> None:
+        every = range(len(self.members))
         for _ in map(work, every) if pool is None else pool.map(work, every):
             pass
 
-    def _model(self) -> tuple[int, int, bool]:
-        convention = self.setting.convention
-        same_day = convention.impulse == "same_day"
-        return FAMILIES.index(convention.family), FORMS.index(convention.form), same_day
-
-    def _summarize(self, k: int) -> None:
-        one, rate, people = slice(k, k + 1), self.setting.rates, self.people
-        summarize_arm(
-            *self._model(), self.plan.visit_on, self.plan.record_on, self.attended,
-            self.gain[:, one], self.dose, rate.decay[:1, one], rate.exponent[:1, one], rate.unit[:1, one],
-            rate.weight[:1, one], self.sigma[:, one], people.z[one], people.start[one], self.assessed,
-            self.link[one], self.benefit[one], people.noise[one], people.base_true[one],
-            people.base_observed[one], np.array(QUANTILES), *(out[:, one] for out in self.statistics),
-        )  # fmt: skip
+    def _summarize(self, kernel: Callable[..., int], course: Course, k: int) -> None:
+        model, rates, drive, measure = arguments(self.setting, course, k, slice(0, 1))
+        kernel(model, self.schedule, rates, drive, self.members[k], measure, self.noise[k],
+               np.array(QUANTILES), Statistics(*(out[k] for out in self.statistics)))  # fmt: skip
 
     def _follow(self, k: int) -> None:
-        rate = self.setting.rates
+        model, rates, drive, _ = arguments(self.setting, self.daily, k, slice(0, 1))
         every_day = np.arange(self.curves.shape[1], dtype=np.int32)
         respond(
-            *self._model(), self.plan.visit_on, every_day, self.attended, self.gain[0, k], self.dose[0],
-            rate.decay[0, k], rate.exponent[0, k], rate.unit[0, k], rate.weight[0, k],
-            self.sigma[0, k] * self.people.z[k], self.people.start[k],
-            np.empty((ROWS, BLOCK), np.float32), self.curves[k],
+            model, self.schedule._replace(record_on=every_day), rates, 0, drive.gain[0, 0], drive.dose[0, 0],
+            rates.sigma[0] * self.members[k].z, self.members[k].start, np.empty((ROWS, BLOCK), np.float32),
+            self.curves[k],
         )  # fmt: skip
 
 
@@ -125,13 +146,12 @@ def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves:
         "arms": {"walk": {"phases": [{"weeks": weeks, "sessions": [walk]}]}},
     })  # fmt: skip
     setting = prepare(scenario)
-    plan = setting.arms[0]
-    people = recruit(scenario, setting.measures, 0)
-    attended, assessed = presence(people, plan, scenario)
-    groups = {name: modality.group for name, modality in modalities().items()}
-    gain, dose = impulses(plan.loads, groups, setting.parameters, setting.convention)
-    sigma = np.ascontiguousarray(setting.parameters.response_sd[:1], np.float32)
-    records = len(assessed)
-    statistics = tuple(np.empty((1, count, size, records), np.float32) for size in STATISTICS)
-    room = np.zeros((count, len(plan.visit_on), members) if curves else (0, 0, 0), np.float32)
-    return CoreWork(setting, plan, people, attended, assessed, gain[:1], dose[:1], sigma, statistics, room)
+    people = recruit(scenario, 0)
+    daily, superposed = (lay_course([setting], 0, superposed=chosen) for chosen in (False, True))
+    schedule = schedule_of(setting, daily, people)
+    days = schedule.recorded.tolist()
+    traits = tuple(people.members(measure, days[0]) for measure in setting.measures)
+    noise = np.stack([people.noise(measure, days) for measure in setting.measures])
+    statistics = tuple(np.empty((count, 1, 1, size, len(days)), np.float32) for size in STATISTICS)
+    room = np.zeros((count, len(daily.plan.visit_on), members) if curves else (0, 0, 0), np.float32)
+    return CoreWork(setting, daily, superposed, schedule, traits, noise, statistics, room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,17 @@ from retrowalk.catalogue import baseline, measurement, outcomes
 from retrowalk.cohort import attendance_mask, baseline_z, measurement_noise, response_z, weeks_completed
 from retrowalk.engine.plan import ArmPlan, recorded_days
 from retrowalk.errors import InputError
+from retrowalk.kernels.arguments import Measure as KernelMeasure
+from retrowalk.kernels.arguments import Members
 from retrowalk.kernels.links import IDENTITY, LOG, LOGIT, inverse_link, record
 from retrowalk.model.links import Link
 from retrowalk.scenario import Scenario
 
 Single = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+#: Traits of cohorts up to this size are kept for the next arm or draw.
+KEPT = 65_536
 
 #: Part of an instrument's step by which the minimal important change is lowered: a reading that equals it has
 #: reached it, whatever the last bit of a single-precision difference.
@@ -38,7 +45,7 @@ class Measure:
     low, high : float
         Inclusion limits as standard scores; infinite where there are none.
     link : tuple of 7 floats
-        Kind, bounds, lowest and highest reading, step, standard error: see `kernels.summaries`.
+        Kind, bounds, lowest and highest reading, step, standard error: see `kernels.arguments`.
     benefit : (float, float)
         Direction of benefit (+1, -1), and minimal important change less a hair.
     """
@@ -51,6 +58,11 @@ class Measure:
     high: float
     link: tuple[float, ...]
     benefit: tuple[float, float]
+
+    def for_kernels(self) -> KernelMeasure:
+        """The same as kernels take it."""
+        kind, lower, upper, low, high, step, sem = self.link
+        return KernelMeasure(int(kind), lower, upper, low, high, step, sem, *self.benefit)
 
 
 def measures(scenario: Scenario) -> tuple[Measure, ...]:
@@ -106,59 +118,61 @@ def _standard_limits(scenario: Scenario, name: str, link: Link, mu: float, sd: f
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Members of one replicate; arrays as in `kernels.summaries.summarize_arm`.
+    """Members of one replicate: the same seed and replicate give the same people everywhere.
 
-    `key` is the pair (seed, replicate) of their random numbers.
+    `key` is the pair (seed, replicate) of their random numbers. They are drawn when asked for, since those
+    of all outcomes at once would take more memory than all else.
     """
 
     key: tuple[int, int]
     size: int
-    z: Single
-    start: Single
-    base_true: Single
-    base_observed: Single
-    noise: Single
+
+    def members(self, measure: Measure, first_day: int) -> Members:
+        """Traits for one outcome; `first_day` is the day of the baseline assessment."""
+        draw = _members if self.size <= KEPT else _members.__wrapped__
+        return draw(self.key, self.size, measure, first_day)
+
+    def noise(self, measure: Measure, days: Iterable[int]) -> Single:
+        """Standard normal errors of measurement, (days, members)."""
+        return np.stack([_noise(self.key, self.size, measure, day) for day in days])
 
 
-def recruit(scenario: Scenario, looked_up: tuple[Measure, ...], replicate: int) -> People:
-    """Draw the members of a replicate: the same seed and replicate give the same people everywhere."""
-    return _recruit((scenario.seed, replicate), scenario.population.size, looked_up, recorded_days(scenario))
+def recruit(scenario: Scenario, replicate: int) -> People:
+    """The members of a replicate."""
+    return People((scenario.seed, replicate), scenario.population.size)
 
 
-# Cases of a sweep mostly share their people: the last ones drawn are kept.
-@functools.lru_cache(maxsize=1)
-def _recruit(
-    key: tuple[int, int], size: int, looked_up: tuple[Measure, ...], days: tuple[int, ...]
-) -> People:
-    shape = (len(looked_up), size)
-    z, start, base_true, base_observed = (np.empty(shape, np.float32) for _ in range(4))
-    noise = np.empty((len(looked_up), len(days), size), np.float32)
-    for k, measure in enumerate(looked_up):
-        score = baseline_z(*key, 0, size, measure.slot, (measure.low, measure.high))
-        start[k] = measure.mu + measure.sd * score
-        z[k] = response_z(*key, 0, size, measure.slot)
-        for e, day in enumerate(days):
-            noise[k, e] = measurement_noise(*key, 0, size, measure.slot, day)
-        kind, lower, upper, lowest, highest, step, sem = measure.link
-        inverse_link(int(kind), lower, upper, start[k], base_true[k])
-        record(base_true[k], noise[k, 0], sem, lowest, highest, step, base_observed[k])
-    return People(key, size, z, start, base_true, base_observed, noise)
+# Draws and arms share their people.
+@functools.lru_cache(maxsize=32)
+def _members(key: tuple[int, int], size: int, measure: Measure, first_day: int) -> Members:
+    z = np.asarray(response_z(*key, 0, size, measure.slot), np.float32)
+    score = baseline_z(*key, 0, size, measure.slot, (measure.low, measure.high))
+    start = np.asarray(measure.mu + measure.sd * score, np.float32)
+    kind, lower, upper, lowest, highest, step, sem = measure.link
+    true, observed = np.empty_like(start), np.empty_like(start)
+    inverse_link(int(kind), lower, upper, start, true)
+    record(true, _noise(key, size, measure, first_day), sem, lowest, highest, step, observed)
+    return Members(z, start, true, observed)
 
 
-def presence(people: People, plan: ArmPlan, scenario: Scenario) -> tuple[Single, NDArray[np.bool_]]:
+def _noise(key: tuple[int, int], size: int, measure: Measure, day: int) -> Single:
+    return measurement_noise(*key, 0, size, measure.slot, day).astype(np.float32)
+
+
+def presence(people: People, plan: ArmPlan, scenario: Scenario) -> tuple[Flags, Flags]:
     """Who attends which visit and who is assessed when.
 
     Returns
     -------
-    attended : (visits, members) float32
-        1 where a member came, else 0; after dropping out a member comes no more.
+    attended : (visits, members) bool
+        After dropping out a member comes no more.
     assessed : (assessments, members) bool
         Everybody at the baseline; later those who have not dropped out, or all under ``stay_assessed``.
     """
     days = np.array(recorded_days(scenario), dtype=np.int64)
     left = 7 * weeks_completed(*people.key, 0, people.size, plan.hazard)
-    came = attendance_mask(*people.key, 0, people.size, plan.days, plan.attendance, plan.spread)
-    attended = came & (plan.days[:, None] < left[None, :])
+    attended = attendance_mask(*people.key, 0, people.size, plan.days, plan.attendance, plan.spread)
+    attended &= plan.days[:, None] < left[None, :]
     stays = scenario.adherence.dropout == "stay_assessed"
     assessed = np.ones((len(days), people.size), bool) if stays else days[:, None] <= left[None, :]
-    return attended.astype(np.float32), np.ascontiguousarray(assessed)
+    return attended, np.ascontiguousarray(assessed)

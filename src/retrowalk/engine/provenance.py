@@ -14,10 +14,17 @@ from retrowalk.scenario import Scenario
 #: Raised whenever the same scenario and parameters would give other numbers or other variables.
 RESULTS_VERSION = "2"
 
-#: Which path through the code a run takes; it follows from the scenario alone.
-PATH = "plain loop"
 
 _LIBRARIES = ("numpy", "numba", "scipy", "xarray", "zarr")
+
+
+def path(scenario: Scenario) -> str:
+    """Which path through the code a run takes; each arm's own follows from the scenario alone.
+
+    See `retrowalk.engine.pieces.lay_course`.
+    """
+    may = scenario.model.superposition and scenario.record == "summaries"
+    return "superposition where linear, else day by day" if may else "day by day"
 
 
 def digests(scenario: Scenario) -> dict[str, str]:
@@ -27,7 +34,7 @@ def digests(scenario: Scenario) -> dict[str, str]:
         "seed": str(scenario.seed),
         "version of results": RESULTS_VERSION,
         "parameters": posterior_digest(scenario.parameters),
-        "path": PATH,
+        "path": path(scenario),
     }
 
 
@@ -37,7 +44,7 @@ def attributes(scenario: Scenario) -> dict[str, Any]:
         "digest": scenario.digest(),
         "seed": scenario.seed,
         "results_version": RESULTS_VERSION,
-        "path": PATH,
+        "path": path(scenario),
         "parameters": {"source": scenario.parameters, "digest": posterior_digest(scenario.parameters)},
         "user_supplied": _user_supplied(scenario),
         "versions": {

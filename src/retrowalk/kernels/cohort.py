@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from retrowalk.kernels.arguments import Model, Rates, Schedule
 from retrowalk.kernels.compile import jit
 from retrowalk.kernels.linear import fading, respond_linear
 
@@ -27,6 +28,12 @@ INCLUSIVE, EXCLUSIVE, FILTER = range(3)
 # Rows of the state of a block.
 FITNESS, FATIGUE, RECENT, FITNESS_DOSE, FATIGUE_DOSE, GAINED, DOSE, TIRING = range(8)
 ROWS = 8
+
+
+@jit
+def is_linear(family: int) -> bool:
+    """Whether responses to loads add up, so that days without a visit need no step."""
+    return family in (ONE_COMPONENT, BANISTER, FITNESS_DELAY)
 
 
 @jit
@@ -125,18 +132,12 @@ def _record(state: Array, weight: Array, start: Array, out: Array, width: int) -
 
 @jit
 def respond(
-    family: int,
-    form: int,
-    same_day: bool,
-    visit_on: Array,
-    record_on: Array,
-    attended: Array,
+    model: Model,
+    schedule: Schedule,
+    rates: Rates,
+    draw: int,
     gain: Array,
     dose: Array,
-    decay: Array,
-    exponent: Array,
-    unit: Array,
-    weight: Array,
     sensitivity: Array,
     start: Array,
     state: Array,
@@ -146,20 +147,10 @@ def respond(
 
     Parameters
     ----------
-    family, form : int
-        Constants of this module.
-    same_day : bool
-        Whether the load of a day counts on that day.
-    visit_on, record_on : (days,) int32
-        Row of `attended`, row of `out`; -1 where the day has none.
-    attended : (visits, members) bool or float32
-        1 where a member came, else 0.
+    model, schedule, rates : named tuples
+        See `kernels.arguments`; `draw` is the row of `rates`.
     gain, dose : (visits,) float32
         Sum over modalities of gain times impulse [SD], and of impulse [reference sessions].
-    decay : (4,) float32
-        exp(-1/tau) of fitness, fatigue, delay, recent load; for `NONLINEAR` 1/tau.
-    exponent, unit, weight : (2,) float32
-        Of fitness and fatigue: decay exponent, impulse of one reference session, weight in the response.
     sensitivity, start : (members,) float32
         A member's own addition to every gain [SD]; baseline on the link scale.
     state : (ROWS, BLOCK) float32
@@ -172,7 +163,11 @@ def respond(
     int
         -1, or the first day on which a nonlinear step would pass below zero.
     """
-    linear = family in (ONE_COMPONENT, BANISTER, FITNESS_DELAY)
+    family, same_day = model.family, model.same_day
+    visit_on, record_on, attended = schedule.visit_on, schedule.record_on, schedule.attended
+    decay, weight = rates.decay[draw], rates.weight[draw]
+    exponent, unit = rates.exponent[draw], rates.unit[draw]
+    linear = is_linear(family)
     fades = fading(decay, visit_on.shape[0])
     length = BLOCK if linear else SHORT_BLOCK
     for first in range(0, out.shape[1], length):
@@ -191,7 +186,7 @@ def respond(
                 _rest(state, width)
             if row >= 0 and not same_day:
                 _record(state, weight, start[block], out[row, block], width)
-            if not _advance(state, family, form, same_day, decay, exponent, unit, width):
+            if not _advance(state, family, model.form, same_day, decay, exponent, unit, width):
                 return day
             if row >= 0 and same_day:
                 _record(state, weight, start[block], out[row, block], width)

@@ -26,8 +26,8 @@ FITNESS, FATIGUE, DELAY = range(3)
 
 @jit
 def fading(decay: Array, longest: int) -> Array:
-    """a^n of fitness, fatigue and delay for n from 0 to `longest`, shape (longest + 1, 3), float32."""
-    powers = np.empty((longest + 1, 3), np.float32)
+    """a^n of fitness, fatigue and delay for n from 0 to `longest`, (longest + 1, 3), as precise as `decay`."""
+    powers = np.empty((longest + 1, 3), decay.dtype)
     for row in range(3):
         power = 1.0
         for n in range(longest + 1):

@@ -53,18 +53,25 @@ def inverse_link(kind: int, lower: float, upper: float, eta: Array, out: Array) 
 
 
 @jit_inlined
-def reading(true: float, noise: float, sem: float, low: float, high: float, step: float) -> float:
-    """What an instrument writes down: true + sem noise, rounded to its step and inside its range."""
-    # The reciprocal is the same for all members, so that the loop over them holds no division.
-    steps = np.floor((true + sem * noise) * (1.0 / step) + 0.5)
-    return float(min(max(steps * step, low), high))
+def reading(
+    true: np.float32, noise: np.float32, sem: np.float32, low: np.float32, high: np.float32, step: np.float32,
+    per_step: np.float32,
+) -> np.float32:  # fmt: skip
+    """What an instrument writes down: true + sem noise, rounded to its step and inside its range.
+
+    `per_step` is 1 / step, the same for all members, so that the loop over them holds no division.
+    """
+    steps = np.floor((true + sem * noise) * per_step + _HALF)
+    return min(max(steps * step, low), high)
 
 
 @jit
 def record(true: Array, noise: Array, sem: float, low: float, high: float, step: float, out: Array) -> None:
-    """Readings of many members; see `reading`."""
+    """Readings of many members in float32; see `reading`."""
+    error, lowest, highest = np.float32(sem), np.float32(low), np.float32(high)
+    size, per_step = np.float32(step), np.float32(1.0 / step)
     for i in range(true.shape[0]):
-        out[i] = reading(true[i], noise[i], sem, low, high, step)
+        out[i] = reading(true[i], noise[i], error, lowest, highest, size, per_step)
 
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:

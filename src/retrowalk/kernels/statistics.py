@@ -1,4 +1,7 @@
-"""Statistics over members, computed in a fixed order: exact quantiles, means, shares of responders."""
+"""Statistics over members, computed in a fixed order: means, standard deviations, exact quantiles.
+
+Nothing depends on threads, vector width or where values lie in memory.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,43 @@ from retrowalk.kernels.compile import jit
 
 Array: TypeAlias = NDArray[Any]
 
+#: Partial sums, each of every LANES-th value: a fixed order of addition that vector registers can follow.
+LANES = 64
+
 #: Buckets of equal width between four standard deviations below and above the mean, for quantiles.
-BUCKETS = 1024
+BUCKETS = 1023
 _REACH = 4.0
 _ZERO, _LAST = np.float32(0.0), np.float32(BUCKETS - 1)
 #: The bucket of those who are not counted.
 _ABSENT = np.int32(BUCKETS)
+#: Tables that are counted into in turns: a value need not wait until the one before it is counted.
+_TURNS = 4
+#: Below this many values looking into all of them is faster than sorting them into buckets.
+FEW = 256
 
-#: Partial sums, each of every LANES-th value: a fixed order of addition that vector registers can follow.
-LANES = 128
+
+@jit
+def add_moments(values: Array, here: Array, shift: np.float32, sums: Array) -> None:
+    """Add deviations from `shift` and their squares, of values that are `here`, to (2, LANES) partial sums.
+
+    Sixteen values of a lane are summed in single precision, which costs less than 1e-6 of their size; all
+    else is double. Calls should come with whole multiples of LANES values, except the last.
+    """
+    linear, square = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    for begin in range(0, values.shape[0], 16 * LANES):
+        linear[:] = _ZERO
+        square[:] = _ZERO
+        end = min(begin + 16 * LANES, values.shape[0])
+        for first in range(begin, end, LANES):
+            # A slice, because an index that is a sum might be negative for all the compiler knows.
+            part, counted = values[first : first + LANES], here[first : first + LANES]
+            for j in range(part.shape[0]):
+                deviation = part[j] - shift if counted[j] else _ZERO
+                linear[j] += deviation
+                square[j] += deviation * deviation
+        for j in range(LANES):
+            sums[0, j] += linear[j]
+            sums[1, j] += square[j]
 
 
 @jit
@@ -35,36 +66,17 @@ def _total(lanes: Array) -> float:
 
 
 @jit
-def _sum(values: Array, here: Array, lanes: Array) -> float:
-    lanes[:] = 0.0
-    for first in range(0, values.shape[0], LANES):
-        # A slice, because an index that is a sum might be negative for all the compiler knows.
-        part, counted = values[first : first + LANES], here[first : first + LANES]
-        for j in range(part.shape[0]):
-            lanes[j] += part[j] if counted[j] else _ZERO
-    return _total(lanes)
+def mean_sd(sums: Array, shift: float, count: int, out: Array) -> None:
+    """Mean and standard deviation (n - 1) from the sums of `add_moments`; NaN where there is none.
 
-
-@jit
-def _sum_of_squares(values: Array, here: Array, mean: float, lanes: Array) -> float:
-    lanes[:] = 0.0
-    for first in range(0, values.shape[0], LANES):
-        part, counted = values[first : first + LANES], here[first : first + LANES]
-        for j in range(part.shape[0]):
-            deviation = part[j] - mean if counted[j] else 0.0
-            lanes[j] += deviation * deviation
-    return _total(lanes)
-
-
-@jit
-def mean_sd(values: Array, here: Array, count: int, lanes: Array, out: Array) -> None:
-    """Mean and standard deviation (n - 1) of the `count` values that are `here`; NaN where there is none.
-
-    Sums are float64, `lanes` (LANES numbers) is their workspace.
+    With d the deviations from `shift`, mean = shift + sum d / n and
+    SD^2 = (sum d^2 - (sum d)^2 / n) / (n - 1). `shift` should be one of the values: then
+    equal values have a deviation of 0, exactly, and others lose no digits that single precision has.
     """
-    mean = _sum(values, here, lanes) / count if count > 0 else math.nan
-    out[0] = mean
-    out[1] = math.sqrt(_sum_of_squares(values, here, mean, lanes) / (count - 1)) if count > 1 else math.nan
+    linear, square = _total(sums[0]), _total(sums[1])
+    out[0] = shift + linear / count if count > 0 else math.nan
+    variance = (square - linear * (linear / count)) / (count - 1) if count > 1 else math.nan
+    out[1] = math.sqrt(max(variance, 0.0)) if count > 1 else math.nan
 
 
 @jit
@@ -77,6 +89,23 @@ def _number(values: Array, here: Array, low: np.float32, scale: np.float32, numb
 
 
 @jit
+def _count(numbers: Array, size: int, tables: Array) -> None:
+    """How many values each bucket has, into the first row of `tables`."""
+    tables[:] = 0
+    first, second, third, fourth = tables[0], tables[1], tables[2], tables[3]
+    whole = size - size % _TURNS
+    for i in range(0, whole, _TURNS):
+        first[numbers[i]] += 1
+        second[numbers[i + 1]] += 1
+        third[numbers[i + 2]] += 1
+        fourth[numbers[i + 3]] += 1
+    for i in range(whole, size):
+        first[numbers[i]] += 1
+    for b in range(first.shape[0]):
+        first[b] += second[b] + third[b] + fourth[b]
+
+
+@jit
 def _locate(sizes: Array, rank: int, bucket: int, before: int) -> tuple[int, int]:
     """Bucket of a rank and how many lie below it, sought upwards from `bucket` with `before` below that."""
     while before + sizes[bucket] <= rank:
@@ -86,14 +115,19 @@ def _locate(sizes: Array, rank: int, bucket: int, before: int) -> tuple[int, int
 
 
 @jit
+def _mark(numbers: Array, bucket: np.uint16, marks: Array) -> None:
+    for i in range(numbers.shape[0]):
+        marks[i] |= numbers[i] == bucket
+
+
+@jit
 def _gather(
-    values: Array, count: int, numbers: Array, sizes: Array, probabilities: Array, ends: Array, kept: Array
-) -> None:
+    values: Array, count: int, numbers: Array, marks: Array, sizes: Array, probabilities: Array,
+    ends: Array, kept: Array,
+) -> None:  # fmt: skip
     """Copy the buckets in which quantiles lie to `kept`, each in one piece that ends at `ends[bucket]`."""
-    sizes[:] = 0
-    for i in range(values.shape[0]):
-        sizes[numbers[i]] += 1
     ends[:] = -1
+    marks[:] = 0
     bucket = before = used = 0
     for q in range(probabilities.shape[0]):
         position = probabilities[q] * (count - 1)
@@ -102,11 +136,16 @@ def _gather(
             if ends[bucket] < 0:
                 ends[bucket] = used
                 used += sizes[bucket]
-    for i in range(values.shape[0]):
-        end = ends[numbers[i]]
-        if end >= 0:
-            kept[end] = values[i]
-            ends[numbers[i]] = end + 1
+                _mark(numbers, np.uint16(bucket), marks)
+    # Eight marks at a time: hardly any are set.
+    words = marks.view(np.uint64)
+    for w in range(words.shape[0]):
+        if words[w] != 0:
+            for i in range(8 * w, 8 * w + 8):
+                if marks[i]:
+                    number = numbers[i]
+                    kept[ends[number]] = values[i]
+                    ends[number] += 1
 
 
 @jit
@@ -141,6 +180,20 @@ def _order(kept: Array, sizes: Array, ends: Array, bucket: int, rank: int) -> fl
 
 
 @jit
+def _sort(values: Array, here: Array, kept: Array) -> None:
+    """Copy the few values that are `here` to `kept`, in ascending order (insertion sort)."""
+    used = 0
+    for i in range(values.shape[0]):
+        if here[i]:
+            place, value = used, values[i]
+            while place > 0 and kept[place - 1] > value:
+                kept[place] = kept[place - 1]
+                place -= 1
+            kept[place] = value
+            used += 1
+
+
+@jit
 def quantiles(
     values: Array,
     here: Array,
@@ -149,31 +202,40 @@ def quantiles(
     sd: float,
     probabilities: Array,
     numbers: Array,
+    marks: Array,
     tables: Array,
     kept: Array,
     out: Array,
 ) -> None:
     """Quantiles by linear interpolation between order statistics of the `count` values that are `here`.
 
-    `mean` and `sd` say where to look; the result is exact whatever they are, as only buckets in which a
-    quantile lies are searched. `numbers` (uint16) and `kept`, both as long as `values`, and `tables`
-    (2, BUCKETS + 1) are workspaces.
+    `mean` and `sd` say where to look; the result is exact whatever they are, as the buckets in which a
+    quantile lies are searched value by value. Workspaces: `numbers` (uint16) and `kept` as long as
+    `values`, `marks` (uint8) that length rounded up to a multiple of 8 and zero beyond it, `tables`
+    (5, BUCKETS + 1) int32.
     """
     if not sd > 0.0:
         out[:] = mean if count == 1 or sd == 0.0 else np.nan
         return
-    sizes, ends = tables[0], tables[1]
-    scale = np.float32(BUCKETS / (2.0 * _REACH * sd))
-    _number(values, here, np.float32(mean - _REACH * sd), scale, numbers)
-    _gather(values, count, numbers, sizes, probabilities, ends, kept)
+    few = count <= FEW
+    sizes, ends = tables[0], tables[_TURNS]
+    if few:
+        _sort(values, here, kept)
+    else:
+        scale = np.float32(BUCKETS / (2.0 * _REACH * sd))
+        _number(values, here, np.float32(mean - _REACH * sd), scale, numbers)
+        _count(numbers, values.shape[0], tables[:_TURNS])
+        _gather(values, count, numbers, marks, sizes, probabilities, ends, kept)
     bucket = before = 0
     for q in range(probabilities.shape[0]):
         position = probabilities[q] * (count - 1)
         rank = math.floor(position)
-        bucket, before = _locate(sizes, rank, bucket, before)
-        below = _order(kept, sizes, ends, bucket, rank - before)
-        out[q] = below
-        if position > rank:
-            bucket, before = _locate(sizes, rank + 1, bucket, before)
-            above = _order(kept, sizes, ends, bucket, rank + 1 - before)
-            out[q] = below + (position - rank) * (above - below)
+        if few:
+            below, above = kept[rank], kept[min(rank + 1, count - 1)]
+        else:
+            bucket, before = _locate(sizes, rank, bucket, before)
+            below = above = _order(kept, sizes, ends, bucket, rank - before)
+            if position > rank:
+                bucket, before = _locate(sizes, rank + 1, bucket, before)
+                above = _order(kept, sizes, ends, bucket, rank + 1 - before)
+        out[q] = below + (position - rank) * (above - below)

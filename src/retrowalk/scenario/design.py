@@ -148,6 +148,9 @@ class Model(Block):
     """Exponent of the non-linear decay of fitness: 1 unless given."""
     exponent_fatigue: Annotated[float, Field(strict=True, gt=0, le=10)] | None = None
     """Exponent of the non-linear decay of fatigue: 1 unless given."""
+    superposition: Annotated[bool, Field(strict=True)] = True
+    """Whether responses of a linear model are summed from responses to unit loads, which is faster; off, the
+    days are walked for every case. The numbers agree to single precision."""
 
     @model_validator(mode="after")
     def _settings_fit_family(self) -> Model:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrowalk.engine.case import Arrays
 from retrowalk.engine.compute import pieces_of, work
 from retrowalk.engine.outputs import Shape, allocate
+from retrowalk.engine.pieces import Arrays
 from retrowalk.engine.sweeps.template import work_of
 from retrowalk.scenario import Case, Scenario
 
