@@ -103,21 +103,27 @@ def documents(count: int) -> None:
     """Half generated from the format, half mutated from the shipped files."""
     import json
 
-    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import HealthCheck, Phase, given, seed, settings
 
     from retrowalk.testing.documents import documents as strategy
 
     watch, rng = Watch(), random.Random(20261122)
     texts = [path.read_text() for path in SHIPPED]
 
-    @settings(max_examples=count // 2, deadline=None, database=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck), derandomize=True)  # fmt: skip
-    @given(strategy())
-    def generated(data: dict[str, object]) -> None:
-        text = json.dumps(data, ensure_ascii=False)
-        watch(lambda: read(text.encode()))
+    def generate(number: int, examples: int) -> None:
+        @seed(number)
+        @settings(max_examples=examples, deadline=None, database=None, phases=[Phase.generate],
+                  suppress_health_check=list(HealthCheck))  # fmt: skip
+        @given(strategy())
+        def generated(data: dict[str, object]) -> None:
+            text = json.dumps(data, ensure_ascii=False)
+            watch(lambda: read(text.encode()))
 
-    generated()
+        generated()
+
+    # Some at a time: Hypothesis remembers all that one test has tried, which is memory of its own.
+    while watch.tried < count // 2:
+        generate(watch.tried, min(500, count // 2 - watch.tried))
     while watch.tried < count:
         content = mutated(rng.choice(texts), rng).encode("utf-8", "surrogatepass")
         watch(partial(read, content))
@@ -169,7 +175,7 @@ def atheris_for(seconds: int) -> None:
     for number, scenario in enumerate(SHIPPED):
         (corpus / f"{number}").write_bytes(b"\1" + scenario.read_bytes()[:4000])
     (corpus / "store").write_bytes(b"\0\5\0\40{}")
-    atheris.Setup([sys.argv[0], str(corpus), "-timeout=10", f"-rss_limit_mb={MEGABYTES}", "-verbosity=0",
+    atheris.Setup([sys.argv[0], str(corpus), "-timeout=10", f"-rss_limit_mb={MEGABYTES}", "-verbosity=0", f"-artifact_prefix={folder}/",
                    "-max_len=4096"], one)  # fmt: skip
     atheris.Fuzz()
 

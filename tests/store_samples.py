@@ -13,6 +13,8 @@ import xarray as xr
 from retrowalk.engine import store
 
 CASES, BLOCK, BLOCKS = 22, 4, 6
+#: Blocks per file.
+PACK = 1
 DIGESTS = {"scenario": "1f", "seed": "7", "results": "1", "posterior": "ab"}
 
 
@@ -54,7 +56,7 @@ def template(cases: int = CASES) -> xr.Dataset:
 
 
 def create(path: Path, **options) -> store.Writer:
-    return store.create(path, template(), **{"digests": DIGESTS, "block": BLOCK, **options})
+    return store.create(path, template(), **{"digests": DIGESTS, "block": BLOCK, "pack": PACK, **options})
 
 
 def write_blocks(writer: store.Writer, blocks) -> None:
@@ -80,7 +82,7 @@ def tree(path: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     # A writer to be killed: says when it starts and dawdles between blocks.
-    with create(Path(sys.argv[1])) as slow:
+    with create(Path(sys.argv[1]), pack=int(sys.argv[3])) as slow:
         print("ready", flush=True)  # noqa: T201 - the test waits for this line
         for number in slow.missing():
             write_blocks(slow, [number])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import store_samples as samples
 from retrowalk.engine import store
-from retrowalk.engine.store.layout import chunk_shape
+from retrowalk.engine.store.sizes import chunk_shape
 from retrowalk.errors import InputError
 
 

@@ -78,6 +78,26 @@ def test_damage_to_coordinates_and_descriptions_is_named(path, name, kind):
     assert store.verify(path) == []
 
 
+def test_a_repair_cut_short_leaves_a_store_that_is_not_taken_for_whole(path, whole, monkeypatch):
+    flip(path / "knee_pain" / "c.2.0.0.0.0")
+    with monkeypatch.context() as patch:
+        patch.setattr(store.writer, "hide", failing)
+        with pytest.raises(KeyboardInterrupt):
+            samples.create(path, repair=True)
+    # The root description is still in place, but a block of it has been withdrawn.
+    found = store.status(path)
+    assert (found.state, found.missing) == ("unfinished", samples.BLOCK)
+    with store.open_results(path) as dataset:
+        assert dataset.attrs["retrowalk_missing_cases"] == samples.BLOCK
+        assert 8 not in dataset.load().case
+    samples.finish(path)
+    assert samples.tree(path) == samples.tree(whole)
+
+
+def failing(*_) -> None:
+    raise KeyboardInterrupt
+
+
 def test_repairing_a_whole_store_changes_nothing(path, whole):
     with samples.create(path, repair=True) as writer:
         assert writer.state == "finished"

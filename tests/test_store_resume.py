@@ -30,7 +30,9 @@ def whole(tmp_path_factory):
 
 def start(path: Path, pause: float) -> subprocess.Popen[str]:
     script = Path(samples.__file__)
-    return subprocess.Popen([sys.executable, script, path, str(pause)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, script, path, str(pause), str(samples.PACK)], stdout=subprocess.PIPE, text=True
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")

@@ -47,9 +47,11 @@ KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
 import retrowalk
-from retrowalk.engine import store
+from retrowalk.engine import runs, store
 from retrowalk.scenario import parse_scenario
 import sweep_samples
+
+runs.suggest_pack = lambda *_: int(sys.argv[3])
 
 scenario, path, rng = parse_scenario(sweep_samples.SWEPT), Path(sys.argv[1]), random.Random(20261122)
 retrowalk.sweep(scenario, store=path.with_name("warm.zarr"), threads=1).close()
@@ -80,15 +82,16 @@ for kill in range(int(sys.argv[2])):
         kept = set()
 retrowalk.sweep(scenario, store=path, threads=1).close()
 assert sweep_samples.data_of(path) == sweep_samples.data_of(path.with_name("timed.zarr"))
-print(sys.argv[2], "kills,", whole, "sweeps completed between them")
+print(sys.argv[2], "kills,", sys.argv[3], "blocks to a file,", whole, "sweeps completed between them")
 """
 
 
 @posix
-@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3000)])])
-def test_killed_at_random_moments_a_sweep_goes_on_to_the_same_bytes(tmp_path, kills):
+@pytest.mark.parametrize("pack", [1, 3])
+@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3000)])])
+def test_killed_at_random_moments_a_sweep_goes_on_to_the_same_bytes(tmp_path, kills, pack):
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "s.zarr", str(kills)],
+        [sys.executable, "-c", KILLED, tmp_path / "s.zarr", str(kills), str(pack)],
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -219,7 +219,7 @@ def test_500_cases_on_four_workers_one_killed_every_ten_seconds(tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_two_workers_do_more_than_one(tmp_path):
-    scenario = parse_scenario(swept(steps=75, size=5_000, draws=100))
+    scenario = parse_scenario(swept(steps=150, size=5_000, draws=100))
     seconds = {}
     for workers in (1, 2, 1, 2):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.zarr"

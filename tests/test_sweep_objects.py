@@ -86,7 +86,9 @@ def test_plain_zarr_opens_it_only_when_it_is_whole(url):
     assert plain().sizes["case"] == 22
 
 
-def test_an_interrupted_store_goes_on_to_the_same_objects(url):
+@pytest.mark.parametrize("pack", [1, 4])
+def test_an_interrupted_store_goes_on_to_the_same_objects(url, pack, monkeypatch):
+    monkeypatch.setattr(samples, "PACK", pack)
     samples.finish(url)
     whole = contents(url)
     with pytest.MonkeyPatch.context() as patch:
@@ -100,7 +102,7 @@ def test_an_interrupted_store_goes_on_to_the_same_objects(url):
             real(self, name, data)
 
         patch.setattr(buckets.Bucket, "put", failing)
-        for count in range(0, 16, 3):
+        for count in range(0, 16, 3 if pack == 1 else 5):
             left[0] = count
             samples_url = f"{url}-{count}"
             with pytest.raises(RunError):
@@ -122,6 +124,32 @@ def test_damage_is_named_and_repaired(url):
         store.open_results(url).assessed.load()
     with samples.create(url, repair=True) as writer:
         assert writer.missing() == [2, 5]
+        samples.write_blocks(writer, writer.missing())
+        writer.complete()
+    assert contents(url) == whole
+
+
+def test_packs_are_read_damaged_and_repaired_as_in_a_folder(url):
+    samples.finish(url, pack=4)
+    whole, bucket = contents(url), buckets.Bucket(url)
+    assert [name for name in whole if name.startswith("knee_pain/c.")] == [
+        "knee_pain/c.0.0.0.0.0",
+        "knee_pain/c.1.0.0.0.0",
+    ]
+    assert [name for name in whole if "blocks" in name] == [
+        "_retrowalk/blocks/pack000000000.json",
+        "_retrowalk/blocks/pack000000001.json",
+    ]
+    with store.open_results(url) as found:
+        xr.testing.assert_identical(without_marks(found).load(), samples.results(range(22)))
+    piece = "knee_pain/c.0.0.0.0.0"
+    bucket.put(piece, bucket.get(piece)[:-1])
+    assert [(one.file, one.kind, one.block) for one in store.verify(url)] == [(piece, "truncated", 3)]
+    with samples.create(url, repair=True) as writer:
+        assert writer.missing() == [3]
+        partly = store.open_results(url).load()
+        assert partly.case.values.tolist() == [number for number in range(22) if not 12 <= number < 16]
+        xr.testing.assert_identical(without_marks(partly), samples.results(partly.case.values))
         samples.write_blocks(writer, writer.missing())
         writer.complete()
     assert contents(url) == whole

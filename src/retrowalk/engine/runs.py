@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from retrowalk.engine.compute import Progress, compute
 from retrowalk.engine.provenance import attributes, digests
-from retrowalk.engine.store import StoreStatus, create, is_url, open_results, status, suggest_block
+from retrowalk.engine.store import (
+    StoreStatus,
+    create,
+    is_url,
+    open_results,
+    status,
+    suggest_block,
+    suggest_pack,
+)
 from retrowalk.engine.sweeps.crew import check_crew, gathered
 from retrowalk.engine.sweeps.job import Job, never
 from retrowalk.engine.sweeps.plan import Plan, plan, refuse
@@ -123,13 +131,16 @@ def sweep(
     check_crew(threads, client, workers, scheduler)
     shape, wanted = template(scenario), digests(scenario)
     block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
+    pack = suggest_pack(shape, block)
     found = _found(store, wanted)
     if found is None:
         check_cases(scenario)
     if found is None or found.state != "finished":
-        elsewhere = client is not None or scheduler is not None
-        refuse(_planned(scenario, block, store, found, threads, 0 if elsewhere else workers or 0), scenario)
-    with create(store, shape, digests=wanted, block=block, overwrite=overwrite, repair=repair) as writer:
+        here = 0 if client is not None or scheduler is not None else workers or 0
+        refuse(_planned(scenario, block, pack, store, found, threads, here), scenario)
+    with create(
+        store, shape, digests=wanted, block=block, pack=pack, overwrite=overwrite, repair=repair
+    ) as writer:
         if writer.state == "unfinished" and not resume:
             raise InputError(f"{store}: holds an unfinished sweep; let it resume or use overwrite")
         if writer.state != "finished":
@@ -159,15 +170,16 @@ def plan_sweep(
     Parameters are those of `sweep`; what is finished at `store` already counts as done.
     """
     found = _found(store, digests(scenario)) if store is not None else None
-    block = found.block if found else suggest_block(
-        template(scenario), memory=BLOCK_BYTES, most=most_per_block(scenario)
-    )  # fmt: skip
-    return _planned(scenario, block, store, found, threads, workers or 0, timed=True)
+    shape = template(scenario)
+    block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
+    block, pack = (found.block, found.pack) if found else (block, suggest_pack(shape, block))
+    return _planned(scenario, block, pack, store, found, threads, workers or 0, timed=True)
 
 
 def _planned(
     scenario: Scenario,
     block: int,
+    pack: int,
     store: str | os.PathLike[str] | None,
     found: StoreStatus | None,
     threads: int | None,
@@ -177,7 +189,7 @@ def _planned(
 ) -> Plan:
     place = None if store is None or is_url(store) else Path(store)
     done = found.finished if found else 0
-    return plan(scenario, block=block, store=place, threads=threads, workers=workers, timed=timed,
+    return plan(scenario, block=block, pack=pack, store=place, threads=threads, workers=workers, timed=timed,
                 cases_done=done)  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def look(path: Path) -> Place:
 
 
 def build(
-    path: Path, template: xr.Dataset, *, digests: Mapping[str, str], block: int, replace: bool
+    path: Path, template: xr.Dataset, *, digests: Mapping[str, str], block: int, pack: int, replace: bool
 ) -> tuple[Layout, Lock]:
     """Lay out a new store in a hidden folder beside `path`, flush it, and rename it into place.
 
@@ -74,7 +74,7 @@ def build(
         with saying(path, "created"):
             (staging / names.OWN).mkdir(parents=True)
             lock = Lock.acquire(staging / names.OWN / names.LOCK, store=path)
-            layout = _fill(staging, path, template, dict(digests), block)
+            layout = _fill(staging, path, template, dict(digests), block, pack)
             _install(staging, path, replace=replace)
             lock.moved(path / names.OWN)
     except BaseException:
@@ -112,20 +112,25 @@ def _abandoned(leftover: Path, path: Path) -> bool:
     return True
 
 
-def _fill(root: Path, path: Path, template: xr.Dataset, digests: dict[str, str], block: int) -> Layout:
+def _fill(
+    root: Path, path: Path, template: xr.Dataset, digests: dict[str, str], block: int, pack: int
+) -> Layout:
     import zarr
 
     from retrowalk.engine.store.durable import DurableStore
     from retrowalk.engine.store.template import streamed_variables, write_layout
 
     store = DurableStore(root)
-    write_layout(store, template, block)
+    block = min(block, max(1, template.sizes.get("case", 0)))
+    pieces = write_layout(store, template, block, pack)
     zarr.create_group(store, path=names.OWN, zarr_format=3)
     layout = Layout(
         format=names.STORE_FORMAT,
         digests=digests,
         cases=template.sizes["case"],
-        block=min(block, template.sizes["case"]),
+        block=block,
+        pack=pack,
+        pieces=pieces,
         streamed=streamed_variables(template),
         fixed={name: (stamp.size, stamp.sha256) for name, stamp in sorted(store.stamps().items())},
     )

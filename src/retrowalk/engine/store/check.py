@@ -9,10 +9,11 @@ from typing import Literal
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.files import Stamp
-from retrowalk.engine.store.guard import is_finished, is_store, read_layout
+from retrowalk.engine.store.guard import is_finished, is_store, is_whole, read_layout
 from retrowalk.engine.store.layout import Layout, waiting
 from retrowalk.engine.store.lock import holder
-from retrowalk.engine.store.manifest import read
+from retrowalk.engine.store.manifest import Contents, contents
+from retrowalk.engine.store.packs import recovered
 from retrowalk.engine.store.place import Place, located
 from retrowalk.engine.store.speed import Speed
 from retrowalk.errors import InputError
@@ -30,6 +31,8 @@ class StoreStatus:
         Cases.
     blocks, finished_blocks, block
         Number of blocks, how many are recorded, and cases per block.
+    pack
+        Blocks in one file once the store is finished.
     size
         Bytes of recorded data.
     digests
@@ -48,6 +51,7 @@ class StoreStatus:
     blocks: int
     finished_blocks: int
     block: int
+    pack: int
     size: int
     digests: dict[str, str]
     writer: str | None
@@ -75,17 +79,19 @@ def status(path: str | os.PathLike[str]) -> StoreStatus:
         When there is no store, or one that is not safe to read.
     """
     root, layout = _open(path)
-    records = read(root / names.OWN / names.MANIFEST, layout)
+    found = contents(root / names.OWN / names.MANIFEST, layout)
+    records = found.records
     done = sum(layout.size_of(block) for block in records)
     return StoreStatus(
         path=root,
-        state="finished" if is_finished(root) else "unfinished",
+        state="finished" if is_whole(root, layout, found) else "unfinished",
         total=layout.cases,
         finished=done,
         missing=layout.cases - done,
         blocks=layout.blocks,
         finished_blocks=len(records),
         block=layout.block,
+        pack=layout.pack,
         size=sum(stamp.size for record in records.values() for stamp in record.files.values()),
         digests=dict(layout.digests),
         writer=holder(root / names.OWN / names.LOCK),
@@ -128,17 +134,37 @@ def damaged_layout(root: Place, layout: Layout) -> list[Damage]:
 
 
 def _damaged_files(root: Place, layout: Layout) -> Iterator[Damage]:
-    records = read(root / names.OWN / names.MANIFEST, layout)
+    found = contents(root / names.OWN / names.MANIFEST, layout)
+    packed = {block for pack in found.packs for block in layout.blocks_of(pack)} if layout.pack > 1 else set()
+    for pack, stamps in sorted(found.packs.items()):
+        for name, stamp in stamps.items():
+            kind = _compare(root / name, stamp)
+            if kind is not None:
+                for block in _lost(root, layout, found, pack, name):
+                    yield Damage(name, kind, block)
     for block in range(layout.blocks):
-        record = records.get(block)
+        record = found.records.get(block)
         if record is None:
             if is_finished(root):
                 yield Damage(f"{names.OWN}/{names.MANIFEST}", "missing", block)
             continue
-        for name, stamp in record.files.items():
+        for name, stamp in record.files.items() if block not in packed else ():
             kind = _compare(root / name, stamp)
             if kind is not None:
                 yield Damage(name, kind, block)
+
+
+def _lost(root: Place, layout: Layout, found: Contents, pack: int, name: str) -> list[int]:
+    """Blocks that a damaged file of a pack does not give back; all when it is the index that is damaged."""
+    variable = layout.files_of_pack(pack)[name]
+    lost = []
+    for block in layout.blocks_of(pack):
+        record = found.records.get(block)
+        file = next(file for file, owner in layout.files_of(block).items() if owner == variable)
+        part = recovered(root, layout, variable, block) if record else None
+        if part is None or record is None or Stamp.of_bytes(part) != record.files[file]:
+            lost.append(block)
+    return lost or list(layout.blocks_of(pack))
 
 
 def _compare(path: Place, stamp: Stamp) -> Literal["missing", "truncated", "altered"] | None:

@@ -138,8 +138,27 @@ def _check_streamed(
     chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
     same = shape == variable.shape and document["data_type"] == variable.dtype
     whole = all(size <= part for size, part in zip(shape[1:], chunk[1:], strict=True))
-    if not (same and whole and chunk[0] == min(layout.block, layout.cases)):
+    inner = _pieces(document)
+    if layout.pack > 1:
+        whole = whole and inner == layout.pieces.get(name, 0) * layout.pack
+    if not (same and whole and chunk[0] == min(layout.block, layout.cases) * layout.pack):
         raise InputError(f"{path}: the array is not the one that the store describes")
+
+
+def _pieces(document: dict[str, Any]) -> int:
+    """Pieces of a shard; 0 for an array that is not made of shards with their index at the start."""
+    match document:
+        case {
+            "chunk_grid": {"configuration": {"chunk_shape": chunk}},
+            "codecs": [
+                {
+                    "name": "sharding_indexed",
+                    "configuration": {"chunk_shape": [*inner], "index_location": "start"},
+                }
+            ],
+        } if (sizes := _sizes(inner, 1)) is not None and len(sizes) == len(chunk):
+            return math.prod(-(-size // part) for size, part in zip(chunk, sizes, strict=True))
+    return 0
 
 
 def _check_attributes(path: Place, attributes: dict[str, Any]) -> None:

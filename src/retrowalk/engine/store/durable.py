@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING
 from zarr.storage import LocalStore
 
 from retrowalk.engine.store.files import Stamp, put
-from retrowalk.engine.store.layout import is_piece, waiting
+from retrowalk.engine.store.layout import Layout, is_piece, waiting
 from retrowalk.engine.store.names import OWN, PENDING, ZARR
-from retrowalk.errors import RunError
+from retrowalk.engine.store.serving import (
+    check_piece,
+    described_as_parts,
+    from_parts,
+    gathered,
+    written_as,
+)
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
+
+    from retrowalk.engine.store.packs import Parts
 
 
 class DurableStore(LocalStore):
@@ -29,10 +37,18 @@ class DurableStore(LocalStore):
     """
 
     def __init__(
-        self, root: Path | str, *, read_only: bool = False, written: Mapping[str, Stamp] | None = None
+        self,
+        root: Path | str,
+        *,
+        read_only: bool = False,
+        written: Mapping[str, Stamp] | None = None,
+        parts: Parts | None = None,
+        layout: Layout | None = None,
     ) -> None:
         super().__init__(root, read_only=read_only)
         self._written = written or {}
+        self._parts = parts
+        self._layout = layout
         self._stamps: dict[str, Stamp] = {}
         self._stamps_lock = threading.Lock()
 
@@ -50,6 +66,7 @@ class DurableStore(LocalStore):
         """Write one file durably. New descriptions are written under their waiting name."""
         self._check_writable()
         data = value.as_buffer_like()
+        key = written_as(key, self._layout)
         path = self.root / waiting(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         put(path, data)
@@ -71,6 +88,8 @@ class DurableStore(LocalStore):
         """Read one file; on a read-only store a missing piece of an array raises `RunError`."""
         if self._merging(key):
             return None
+        if gathered(key, self._parts, self._written):
+            return await asyncio.to_thread(from_parts, self._parts, key, prototype, byte_range)
         value = await super().get(waiting(key), prototype, byte_range)
         if value is None and waiting(key) != key:
             value = await super().get(key, prototype, byte_range)
@@ -82,6 +101,8 @@ class DurableStore(LocalStore):
         """Read one file, as `get`."""
         if self._merging(key):
             return None
+        if gathered(key, self._parts, self._written):
+            return from_parts(self._parts, key, prototype, byte_range)
         value = super().get_sync(waiting(key), prototype=prototype, byte_range=byte_range)
         if value is None and waiting(key) != key:
             value = super().get_sync(key, prototype=prototype, byte_range=byte_range)
@@ -110,23 +131,4 @@ class DurableStore(LocalStore):
     def _found(self, key: str, value: Buffer | None, *, whole: bool) -> Buffer | None:
         if self.read_only and is_piece(key):
             check_piece(str(self.root), key, value, self._written.get(key) if whole else None)
-        return value
-
-
-def check_piece(store: str, key: str, value: Buffer | None, written: Stamp | None) -> None:
-    """Refuse a piece that is missing or not what was written.
-
-    Raises
-    ------
-    RunError
-        With the piece and how to find all damage.
-    """
-    if value is None:
-        kind = "missing"
-    elif written is not None and Stamp.of_bytes(value.as_buffer_like()) != written:
-        kind = "damaged"
-    else:
-        return
-    raise RunError(
-        f"{store}: the piece {key} is {kind}; `retrowalk status {store} --verify` lists all damage"
-    )
+        return described_as_parts(key, value, self._layout)

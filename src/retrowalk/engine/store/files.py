@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +43,33 @@ class Stamp:
             return cls(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
+class Stamping:
+    """Pass pieces of a file on and stamp them together."""
+
+    def __init__(self, pieces: Iterable[BytesLike]) -> None:
+        self._pieces = pieces
+        self._size, self._hash = 0, hashlib.sha256()
+
+    def __iter__(self) -> Iterator[BytesLike]:
+        for piece in self._pieces:
+            view = memoryview(piece).cast("B")
+            self._size += view.nbytes
+            self._hash.update(view)
+            yield piece
+
+    @property
+    def stamp(self) -> Stamp:
+        """Stamp of what went by."""
+        return Stamp(self._size, self._hash.hexdigest())
+
+
 def put(path: Path, data: BytesLike) -> None:
-    """Write `data` to `path` so that after a crash the file is either whole or not there.
+    """Write `data` to `path` so that after a crash the file is either whole or not there."""
+    put_pieces(path, [data])
+
+
+def put_pieces(path: Path, pieces: Iterable[BytesLike]) -> None:
+    """As `put`, piece by piece.
 
     The file is written under a name ending in ``.partial``, flushed to the disk, renamed, and then the
     folder is flushed, because a rename is durable only once its folder is.
@@ -52,7 +77,8 @@ def put(path: Path, data: BytesLike) -> None:
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
         with partial.open("xb") as file:
-            file.write(data)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

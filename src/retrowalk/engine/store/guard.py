@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.layout import Layout
+from retrowalk.engine.store.manifest import Contents
 from retrowalk.engine.store.place import Place
 from retrowalk.errors import InputError
 
@@ -27,6 +28,12 @@ def is_store(root: Place) -> bool:
 def is_finished(root: Place) -> bool:
     """Whether the root description is in place: the last step of completing a store."""
     return (root / names.ZARR).is_file() and not (root / names.PENDING).exists()
+
+
+def is_whole(root: Place, layout: Layout, found: Contents) -> bool:
+    """Whether the store is finished, and no block was withdrawn or lost from the manifest since."""
+    packs = layout.packs if layout.pack > 1 else 0
+    return is_finished(root) and len(found.records) == layout.blocks and len(found.packs) == packs
 
 
 def read_layout(root: Place) -> Layout:
@@ -61,8 +68,8 @@ def check_count(path: Place | str, layout: Layout) -> None:
     InputError
         With the number of files and what to change.
     """
-    files = layout.blocks * max(1, len(layout.streamed)) + len(layout.fixed)
-    if files > names.MAX_ENTRIES:
+    files = layout.packs * max(1, len(layout.streamed)) + len(layout.fixed)
+    if max(files, layout.blocks) > names.MAX_ENTRIES:
         raise InputError(f"{path}: {layout.blocks} blocks make {files} files; use larger blocks")
 
 
@@ -113,6 +120,10 @@ def _check_names(path: Place, layout: Layout) -> None:
             )
         if f"{variable.name}/{names.ZARR}" not in layout.fixed:
             raise InputError(f"{path}: variable {variable.name} has no description")
+    if layout.pack > 1:
+        pieces = [layout.pieces.get(variable.name, 0) * layout.pack for variable in layout.streamed]
+        if len(layout.pieces) != len(pieces) or not all(0 < number <= names.MAX_ENTRIES for number in pieces):
+            raise InputError(f"{path}: the packs of the store are not laid out as retrowalk does")
     if names.ZARR not in layout.fixed:
         raise InputError(f"{path}: the store has no root description")
 

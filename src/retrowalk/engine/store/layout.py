@@ -1,26 +1,13 @@
-"""What a store holds and in which files: blocks of cases, one file per variable and block."""
+"""What a store holds and in which files: blocks of cases, and packs of blocks in large stores."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from retrowalk.engine.store.files import Stamp
-from retrowalk.engine.store.names import (
-    CHUNK_AIM,
-    CHUNK_MOST,
-    MAX_ARRAYS,
-    MAX_DIMENSIONS,
-    MAX_SIZE,
-    PENDING,
-    ZARR,
-)
-
-if TYPE_CHECKING:
-    import xarray as xr
+from retrowalk.engine.store.names import MAX_ARRAYS, MAX_DIMENSIONS, MAX_SIZE, PART, PENDING, PIECE, ZARR
 
 #: Names of variables, which are names of folders too.
 NAME = r"[A-Za-z][A-Za-z0-9_.\-]{0,199}"
@@ -46,6 +33,11 @@ class Layout(BaseModel):
         Named digests of everything the results follow from (scenario, seed, results version, posterior).
     cases, block
         Number of cases, and how many of them make a block (the last one may be shorter).
+    pack
+        Blocks of one file. Where it is 1, a block is one file per variable. Otherwise blocks are written as
+        parts, and once all parts of a pack are there they are put together into one file.
+    pieces
+        Compressed pieces of one part by variable, only where there are packs.
     streamed
         The variables written block by block.
     fixed
@@ -58,6 +50,8 @@ class Layout(BaseModel):
     digests: dict[str, str]
     cases: int = Field(ge=1, le=MAX_SIZE)
     block: int = Field(ge=1, le=MAX_SIZE)
+    pack: int = Field(1, ge=1, le=MAX_SIZE)
+    pieces: dict[str, int] = Field(default_factory=dict)
     streamed: tuple[Variable, ...] = Field(max_length=MAX_ARRAYS)
     fixed: dict[str, tuple[int, str]]
 
@@ -83,10 +77,26 @@ class Layout(BaseModel):
         cases = self.cases_of(block)
         return int(cases.stop - cases.start)
 
+    @property
+    def packs(self) -> int:
+        """Number of packs."""
+        return -(-self.blocks // self.pack)
+
+    def blocks_of(self, pack: int) -> range:
+        """Blocks of one pack."""
+        return range(pack * self.pack, min((pack + 1) * self.pack, self.blocks))
+
     def files_of(self, block: int) -> dict[str, str]:
         """Name of the variable by file (relative to the store) for one block."""
+        return self._files(PART if self.pack > 1 else PIECE, block)
+
+    def files_of_pack(self, pack: int) -> dict[str, str]:
+        """Name of the variable by file for one pack once it is put together; none where packs are blocks."""
+        return self._files(PIECE, pack) if self.pack > 1 else {}
+
+    def _files(self, start: str, number: int) -> dict[str, str]:
         return {
-            f"{variable.name}/c.{block}" + ".0" * (len(variable.shape) - 1): variable.name
+            f"{variable.name}/{start}{number}" + ".0" * (len(variable.shape) - 1): variable.name
             for variable in self.streamed
         }
 
@@ -103,85 +113,13 @@ class Layout(BaseModel):
 def is_piece(key: str) -> bool:
     """Whether a name is that of a piece of an array, not of a description."""
     last = key.rpartition("/")[2]
-    return last == "c" or last.startswith("c.")
+    return last == "c" or last.startswith(PIECE)
 
 
 def waiting(name: str) -> str:
     """Name under which a description waits while the store is unfinished: ``a/zarr.json`` and the like."""
     folder, _, last = name.rpartition("/")
     return (f"{folder}/" if folder else "") + (PENDING if last == ZARR else last)
-
-
-def chunk_shape(block_shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Shape of the compressed pieces of one block: at most 10 MB each, a divisor of the block along `case`.
-
-    Parameters
-    ----------
-    block_shape : sequence of int
-        Shape of one block of a variable, `case` first.
-    itemsize : int
-        Bytes per number.
-
-    Returns
-    -------
-    tuple of int
-        Equal to `block_shape` when the block itself is small enough.
-    """
-    shape = [max(1, size) for size in block_shape]
-    if math.prod(shape) * itemsize <= CHUNK_MOST:
-        return tuple(shape)
-    for axis, size in enumerate(shape):
-        rest = math.prod(shape[axis + 1 :]) * itemsize
-        fits = min(size, max(1, CHUNK_AIM // rest))
-        if axis == 0:
-            fits = max(part for part in range(1, fits + 1) if size % part == 0)
-        shape[axis] = fits
-        if fits > 1 or rest <= CHUNK_MOST:
-            break
-    return tuple(shape)
-
-
-def suggest_block(
-    template: xr.Dataset, *, memory: int = 256 * 2**20, files: int = 900, most: int | None = None
-) -> int:
-    """How many cases to compute and write at a time.
-
-    Chunks of the largest variable reach about 4 MB, the store has at most about `files` data files, and
-    one block of all variables stays within `memory`, which goes before the other two.
-
-    Parameters
-    ----------
-    template : xr.Dataset
-        As for `create`; only shapes and dtypes are looked at.
-    memory : int
-        Bytes that one block may take before compression.
-    files : int
-        Wished largest number of data files.
-    most : int, optional
-        Upper limit from elsewhere, such as a minute's worth of cases.
-
-    Returns
-    -------
-    int
-        A power of two, or all cases when they fit one block.
-    """
-    per_case = [
-        _bytes_per_case(variable) for variable in template.data_vars.values() if "case" in variable.dims
-    ]
-    cases = template.sizes["case"]
-    if not per_case:
-        return cases
-    wished = max(1, CHUNK_AIM // 2 // max(per_case), math.ceil(cases * len(per_case) / files))
-    allowed = max(1, min(memory // sum(per_case), most if most is not None else cases))
-    block: int = 2 ** math.ceil(math.log2(wished))
-    if block > allowed:
-        block = 2 ** int(math.log2(allowed))
-    return min(block, cases)
-
-
-def _bytes_per_case(variable: xr.DataArray) -> int:
-    itemsize: int = 4 if variable.dtype.kind == "f" else variable.dtype.itemsize
-    return max(1, itemsize * math.prod(variable.sizes[dim] for dim in variable.dims if dim != "case"))
 
 
 def differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:

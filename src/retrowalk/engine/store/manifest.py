@@ -1,12 +1,12 @@
-"""The append-only list of finished blocks, one line each; a torn last line counts for nothing."""
+"""The append-only list of finished blocks and packs, one line each; a torn last line counts for nothing."""
 
 from __future__ import annotations
 
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,14 @@ from retrowalk.errors import InputError
 _TOO_LARGE = f"{{}}: a manifest of more than {MAX_MANIFEST >> 20} MiB is not one of retrowalk's"
 
 
+@dataclass(slots=True)
+class Contents:
+    """What a manifest says: finished blocks, and the stamps of packs that are put together, by number."""
+
+    records: dict[int, BlockRecord] = field(default_factory=dict)
+    packs: dict[int, Mapping[str, Stamp]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class BlockRecord:
     """One finished block: the stamps of its files, by name relative to the store."""
@@ -29,8 +37,13 @@ class BlockRecord:
     def line(self, layout: Layout) -> bytes:
         """The record as a line of the manifest."""
         cases = layout.cases_of(self.block)
-        files = {name: [stamp.size, stamp.sha256] for name, stamp in sorted(self.files.items())}
-        return _line({"block": self.block, "cases": [cases.start, cases.stop], "files": files})
+        entry = {"block": self.block, "cases": [cases.start, cases.stop], "files": _listed(self.files)}
+        return _line(entry)
+
+
+def pack_line(pack: int, files: Mapping[str, Stamp]) -> bytes:
+    """The line that says that a pack is put together."""
+    return _line({"pack": pack, "files": _listed(files)})
 
 
 class Manifest:
@@ -40,25 +53,38 @@ class Manifest:
         self._path = path
         self._layout = layout
         self._lock = threading.Lock()
-        self._records = read(path, layout)
+        self._contents = contents(path, layout)
 
     @property
     def records(self) -> dict[int, BlockRecord]:
         """Finished blocks by number (a copy)."""
         with self._lock:
-            return dict(self._records)
+            return dict(self._contents.records)
+
+    @property
+    def packs(self) -> dict[int, Mapping[str, Stamp]]:
+        """Packs that are put together (a copy)."""
+        with self._lock:
+            return dict(self._contents.packs)
 
     def append(self, record: BlockRecord) -> None:
         """Record a finished block durably; its files must be durable already."""
         with self._lock:
             self._write(record.line(self._layout))
-            self._records[record.block] = record
+            self._contents.records[record.block] = record
 
-    def withdraw(self, block: int) -> None:
-        """Record durably that a block is no longer finished, because it has to be computed again."""
+    def append_pack(self, pack: int, files: Mapping[str, Stamp]) -> None:
+        """Record durably that a pack is put together; its files must be durable already."""
         with self._lock:
-            self._write(_line({"block": block, "withdrawn": 1}))
-            self._records.pop(block, None)
+            self._write(pack_line(pack, files))
+            self._contents.packs[pack] = files
+
+    def withdraw(self, blocks: Iterable[int], pack: int | None = None) -> None:
+        """Record durably that blocks have to be computed again, and that a pack is taken apart for it."""
+        lost = list(blocks)
+        with self._lock:
+            self._write(_line({"withdrawn": lost} | ({} if pack is None else {"pack": pack})))
+            _withdraw(self._contents, lost, pack)
 
     def mend(self) -> None:
         """Cut off a torn last line, so that the next one starts on its own. Only the writer may."""
@@ -86,6 +112,11 @@ def block_name(block: int) -> str:
     return f"{OWN}/{BLOCKS}/{block:09}.json"
 
 
+def pack_name(pack: int) -> str:
+    """Name of the record of a pack and its blocks in an object store."""
+    return f"{OWN}/{BLOCKS}/pack{pack:09}.json"
+
+
 def read(path: Place, layout: Layout) -> dict[int, BlockRecord]:
     """Finished blocks by number, from lines that are whole and agree with the layout.
 
@@ -94,18 +125,37 @@ def read(path: Place, layout: Layout) -> dict[int, BlockRecord]:
     InputError
         When the file is absurdly large.
     """
-    text = _text(path)
-    records: dict[int, BlockRecord] = {}
-    for entry in _entries(text):
-        block = entry.get("block")
-        if not isinstance(block, int) or not 0 <= block < layout.blocks:
-            continue
-        record = _record(block, entry.get("files"), layout)
-        if "withdrawn" in entry:
-            records.pop(block, None)
-        elif record is not None:
-            records[block] = record
-    return records
+    return contents(path, layout).records
+
+
+def contents(path: Place, layout: Layout) -> Contents:
+    """Finished blocks and packs, as `read`."""
+    found = Contents()
+    for entry in _entries(_text(path)):
+        match entry:
+            case {"withdrawn": list(blocks)}:
+                _withdraw(found, blocks, entry.get("pack"))
+            case {"withdrawn": _, "block": int(block)}:
+                _withdraw(found, [block], None)
+            case {"block": int(block), "files": files} if 0 <= block < layout.blocks:
+                if (stamps := _stamps(files, layout.files_of(block))) is not None:
+                    found.records[block] = BlockRecord(block, stamps)
+            case {"pack": int(pack), "files": files} if layout.pack > 1 and 0 <= pack < layout.packs:
+                if (stamps := _stamps(files, layout.files_of_pack(pack))) is not None:
+                    found.packs[pack] = stamps
+    return found
+
+
+def _withdraw(found: Contents, blocks: Iterable[object], pack: object) -> None:
+    for block in blocks:
+        if isinstance(block, int):
+            found.records.pop(block, None)
+    if isinstance(pack, int):
+        found.packs.pop(pack, None)
+
+
+def _listed(files: Mapping[str, Stamp]) -> dict[str, list[int | str]]:
+    return {name: [stamp.size, stamp.sha256] for name, stamp in sorted(files.items())}
 
 
 def _text(path: Place) -> bytes:
@@ -145,13 +195,12 @@ def _entries(text: bytes) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _record(block: int, files: object, layout: Layout) -> BlockRecord | None:
-    expected = layout.files_of(block)
+def _stamps(files: object, expected: Mapping[str, str]) -> dict[str, Stamp] | None:
     if not isinstance(files, dict) or set(files) != set(expected):
         return None
     stamps = {name: _stamp(value) for name, value in files.items()}
     whole = {name: stamp for name, stamp in stamps.items() if stamp is not None}
-    return BlockRecord(block, whole) if len(whole) == len(expected) else None
+    return whole if len(whole) == len(expected) else None
 
 
 def _stamp(value: object) -> Stamp | None:

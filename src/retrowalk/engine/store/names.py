@@ -17,6 +17,8 @@ BLOCKS = "blocks"
 LOCK = "lock"
 #: How long the cases took; no result depends on it.
 SPEED = "speed.json"
+#: What the names of the pieces of an array begin with, and of blocks that wait for their pack.
+PIECE, PART = "c.", "part."
 #: Ending of files that are being written.
 PARTIAL = ".partial"
 

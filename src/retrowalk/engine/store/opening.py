@@ -12,10 +12,9 @@ from retrowalk.engine.store.build import build, look, recover
 from retrowalk.engine.store.check import damaged_blocks, damaged_layout
 from retrowalk.engine.store.documents import check_documents
 from retrowalk.engine.store.files import saying
-from retrowalk.engine.store.guard import check_tree, is_finished, read_layout
+from retrowalk.engine.store.guard import check_tree, is_whole, read_layout
 from retrowalk.engine.store.layout import Layout, differing
 from retrowalk.engine.store.lock import Lock
-from retrowalk.engine.store.manifest import read
 from retrowalk.engine.store.names import is_url
 from retrowalk.engine.store.writer import Writer
 from retrowalk.errors import InputError
@@ -30,6 +29,7 @@ def create(
     *,
     digests: Mapping[str, str],
     block: int,
+    pack: int = 1,
     overwrite: bool = False,
     repair: bool = False,
 ) -> Writer:
@@ -47,6 +47,8 @@ def create(
         Everything that the results follow from, by name: scenario, seed, results version, posterior.
     block : int
         Cases per block (`suggest_block`); a continued store keeps its own.
+    pack : int
+        Blocks per file (`suggest_pack`); likewise.
     overwrite : bool
         Replace what is there: a store, a file, an empty folder or a Zarr group, never any other folder
         or a link. An unfinished store of the same digests is continued all the same.
@@ -69,7 +71,7 @@ def create(
         from retrowalk.engine.store.objects import opening as objects
 
         return objects.create(
-            str(path), template, digests=digests, block=block, overwrite=overwrite, repair=repair
+            str(path), template, digests=digests, block=block, pack=pack, overwrite=overwrite, repair=repair
         )
     target = Path(path).absolute()
     if block < 1:
@@ -93,7 +95,9 @@ def create(
             return found
         old = found
     try:
-        layout, lock = build(target, template, digests=digests, block=block, replace=place != "nothing")
+        layout, lock = build(
+            target, template, digests=digests, block=block, pack=pack, replace=place != "nothing"
+        )
     finally:
         if old is not None:
             old.release()
@@ -135,14 +139,14 @@ def _opened(path: Path, layout: Layout, lock: Lock, *, repair: bool) -> Writer:
             "run again with --overwrite"
         )
     check_documents(path, layout)
-    whole = is_finished(path) and len(read(path / names.OWN / names.MANIFEST, layout)) == layout.blocks
     bad = sorted(damaged_blocks(path)) if repair else []
-    if whole and not bad:
-        return Writer(path, layout, "finished", lock)
     writer = Writer(path, layout, "unfinished", lock)
+    if is_whole(path, layout, writer.contents()) and not bad:
+        writer.state = "finished"
+        return writer
     # Withdrawn first: a crash in between leaves a store that is known not to be whole.
-    for block in bad:
-        writer.withdraw(block)
+    if bad:
+        writer.withdraw(bad)
     writer.take_over()
     return writer
 

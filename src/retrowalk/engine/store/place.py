@@ -56,3 +56,14 @@ def located(path: str | os.PathLike[str]) -> Place:
     from retrowalk.engine.store.objects.bucket import Bucket
 
     return Bucket(str(path)).root()
+
+
+def read_range(place: Place, start: int, stop: int) -> bytes:
+    """Some bytes of a file or an object, as many of them as there are."""
+    if not isinstance(place, Path):
+        from retrowalk.engine.store.objects.bucket import ObjectPath
+
+        return place.read_range(start, stop) if isinstance(place, ObjectPath) else b""
+    with place.open("rb") as file:
+        file.seek(start)
+        return file.read(max(0, stop - start))

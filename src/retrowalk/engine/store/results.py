@@ -10,10 +10,11 @@ import numpy as np
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.documents import check_documents
-from retrowalk.engine.store.guard import is_finished, is_store, read_layout
-from retrowalk.engine.store.manifest import read
+from retrowalk.engine.store.guard import is_store, is_whole, read_layout
+from retrowalk.engine.store.manifest import Contents, contents
 from retrowalk.engine.store.names import is_url
 from retrowalk.engine.store.netcdf import check_netcdf
+from retrowalk.engine.store.packs import Parts
 from retrowalk.engine.store.place import Place, located
 from retrowalk.engine.store.template import plain_text
 from retrowalk.errors import InputError, RetrowalkError
@@ -74,9 +75,10 @@ def _open_store(root: Place, chunks: dict[str, int] | None) -> xr.Dataset:
         raise InputError(f"{root}: this folder is not a retrowalk store")
     layout = read_layout(root)
     check_documents(root, layout)
-    finished = is_finished(root)
+    found = contents(root / names.OWN / names.MANIFEST, layout)
+    whole = is_whole(root, layout, found)
     dataset = xr.open_zarr(
-        _arrays(root, layout),
+        _arrays(root, layout, found, whole=whole),
         chunks=chunks,
         consolidated=False,
         zarr_format=3,
@@ -84,20 +86,22 @@ def _open_store(root: Place, chunks: dict[str, int] | None) -> xr.Dataset:
     )
     ours = [variable.name for variable in layout.streamed]
     dataset = dataset[[*ours, *(name for name in dataset.data_vars if name not in ours)]]
-    return dataset if finished else _finished_part(dataset, root, layout)
+    return dataset if whole else _finished_part(dataset, layout, found)
 
 
-def _arrays(root: Place, layout: Layout) -> Any:  # noqa: ANN401  either kind of store
-    records = read(root / names.OWN / names.MANIFEST, layout).values()
-    written = layout.fixed_stamps() | {file: stamp for one in records for file, stamp in one.files.items()}
+def _arrays(root: Place, layout: Layout, found: Contents, *, whole: bool) -> Any:  # noqa: ANN401  either kind of store
+    written = layout.fixed_stamps()
+    for files in (*(one.files for one in found.records.values()), *found.packs.values()):
+        written |= files
+    parts = Parts(root, layout, found.records) if layout.pack > 1 and not whole else None
     if isinstance(root, Path):
         from retrowalk.engine.store.durable import DurableStore
 
-        return DurableStore(root.absolute(), read_only=True, written=written)
+        return DurableStore(root.absolute(), read_only=True, written=written, parts=parts)
     from retrowalk.engine.store.objects.arrays import ObjectArrays
     from retrowalk.engine.store.objects.bucket import Bucket
 
-    return ObjectArrays(Bucket(str(root)), read_only=True, written=written)
+    return ObjectArrays(Bucket(str(root)), read_only=True, written=written, parts=parts)
 
 
 def _open_netcdf(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
@@ -107,8 +111,8 @@ def _open_netcdf(path: Path, chunks: dict[str, int] | None) -> xr.Dataset:
     return xr.open_dataset(path.absolute(), engine="h5netcdf", chunks=chunks, **_NO_DATES)
 
 
-def _finished_part(dataset: xr.Dataset, root: Place, layout: Layout) -> xr.Dataset:
-    blocks = sorted(read(root / names.OWN / names.MANIFEST, layout))
+def _finished_part(dataset: xr.Dataset, layout: Layout, found: Contents) -> xr.Dataset:
+    blocks = sorted(found.records)
     cases = [np.arange(part.start, part.stop) for part in map(layout.cases_of, blocks)]
     done = np.concatenate(cases) if cases else np.arange(0)
     part = dataset.isel(case=slice(0, done.size) if _from_start(done) else done)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrowalk.engine.store.layout import NAME, Variable, chunk_shape
+from retrowalk.engine.store.layout import NAME, Variable
 from retrowalk.engine.store.names import FORMAT, FORMAT_ATTRIBUTE
+from retrowalk.engine.store.sizes import chunk_shape
 from retrowalk.errors import InputError
 
 _Attribute = str | int | float | list[Any]
@@ -115,8 +117,14 @@ def streamed_variables(template: xr.Dataset) -> tuple[Variable, ...]:
     return tuple(found)
 
 
-def write_layout(store: Store, template: xr.Dataset, block: int) -> None:
-    """Write descriptions of all arrays, the values of coordinates and of variables without `case`."""
+def write_layout(store: Store, template: xr.Dataset, block: int, pack: int) -> dict[str, int]:
+    """Write descriptions of all arrays, the values of coordinates and of variables without `case`.
+
+    Returns
+    -------
+    dict of str to int
+        Pieces of one part by variable, where there are packs.
+    """
     import zarr
 
     attributes = {FORMAT_ATTRIBUTE: FORMAT, **plain_attributes(template.attrs)}
@@ -124,29 +132,38 @@ def write_layout(store: Store, template: xr.Dataset, block: int) -> None:
     if other:
         attributes["coordinates"] = " ".join(other)
     group = zarr.create_group(store, zarr_format=3, attributes=attributes)
-    for variable in streamed_variables(template):
-        _create_streamed(group, variable, min(block, variable.shape[0]), template[variable.name].attrs)
+    pieces = {
+        variable.name: _create_streamed(group, variable, block, pack, template[variable.name].attrs)
+        for variable in streamed_variables(template)
+    }
     for name, fixed in template.variables.items():
         if name in template.coords or "case" not in fixed.dims:
             _write_fixed(group, str(name), fixed)
+    return pieces if pack > 1 else {}
 
 
 def _create_streamed(
-    group: zarr.Group, variable: Variable, block: int, attributes: Mapping[Any, Any]
-) -> None:
+    group: zarr.Group, variable: Variable, block: int, pack: int, attributes: Mapping[Any, Any]
+) -> int:
+    """Create one array without its numbers; returns the pieces of a block of it."""
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     dtype = np.dtype(variable.dtype)
     whole = (block, *(max(1, size) for size in variable.shape[1:]))
     chunk = chunk_shape(whole, dtype.itemsize)
     # A shard may overhang the array but must consist of whole chunks.
-    shard = tuple(-(-size // part) * part for size, part in zip(whole, chunk, strict=True))
+    counts = tuple(-(-size // part) for size, part in zip(whole, chunk, strict=True))
+    shard = tuple(count * part for count, part in zip(counts, chunk, strict=True))
+    shards: Any = None if shard == chunk else shard
+    if pack > 1:
+        # With the index first, a file that is cut loses only what was cut off.
+        shards = {"shape": (shard[0] * pack, *shard[1:]), "index_location": "start"}
     group.create_array(
         variable.name,
         shape=variable.shape,
         dtype=dtype,
         chunks=chunk,
-        shards=None if shard == chunk else shard,
+        shards=shards,
         fill_value=np.nan if dtype.kind == "f" else 0,
         # The checksum lets any reader notice a flipped bit; Blosc alone would not.
         compressors=[BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"), Crc32cCodec()],
@@ -154,6 +171,7 @@ def _create_streamed(
         dimension_names=variable.dims,
         attributes=plain_attributes(attributes),
     )
+    return math.prod(counts)
 
 
 def _write_fixed(group: zarr.Group, name: str, variable: xr.Variable) -> None:

@@ -1,7 +1,9 @@
-"""The one writer of a store: records finished blocks and completes the store."""
+"""The one writer of a store: records finished blocks, puts packs together and completes the store."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -9,12 +11,13 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.blocks import BlockWriter
-from retrowalk.engine.store.files import put, rename, saying
+from retrowalk.engine.store.files import Stamp, Stamping, put, put_pieces, rename, saying
 from retrowalk.engine.store.layout import Layout
 from retrowalk.engine.store.lock import Lock
-from retrowalk.engine.store.manifest import BlockRecord, Manifest
+from retrowalk.engine.store.manifest import BlockRecord, Contents, Manifest
+from retrowalk.engine.store.packs import Parts, kept_files
 from retrowalk.engine.store.speed import Speed
-from retrowalk.errors import InputError
+from retrowalk.errors import InputError, RunError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,6 +47,7 @@ class Writer:
         self.blocks = BlockWriter(path, layout)
         self._manifest = Manifest(path / names.OWN / names.MANIFEST, layout)
         self._lock = lock
+        self._packing = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +60,10 @@ class Writer:
     def finished(self) -> set[int]:
         """Blocks that are durable and recorded."""
         return set(self._manifest.records)
+
+    def contents(self) -> Contents:
+        """What the manifest says."""
+        return Contents(self._manifest.records, self._manifest.packs)
 
     def missing(self) -> list[int]:
         """Blocks still to be written, in order."""
@@ -70,7 +78,7 @@ class Writer:
             self.record(self.blocks.write(block, dataset))
 
     def record(self, record: BlockRecord) -> None:
-        """Record a block that another process wrote through `blocks`.
+        """Record a block that another process wrote through `blocks`; the last one of a pack completes it.
 
         Raises
         ------
@@ -79,13 +87,16 @@ class Writer:
         """
         self._writable()
         with saying(self.path):
-            self._manifest.append(record)
+            self._note(record)
+            self._put_together(record.block // self.layout.pack)
 
-    def withdraw(self, block: int) -> None:
-        """Let a damaged block count as missing."""
+    def withdraw(self, blocks: Iterable[int]) -> None:
+        """Let damaged blocks count as missing; the others of their packs become parts again."""
         self._writable()
+        lost = set(blocks)
         with saying(self.path):
-            self._manifest.withdraw(block)
+            for pack in sorted({block // self.layout.pack for block in lost}):
+                self._take_apart(pack, lost.intersection(self.layout.blocks_of(pack)))
 
     def note_speed(self, cases: int, seconds: float) -> None:
         """Add to the record of how long cases took; that record is never worth a failure."""
@@ -108,12 +119,13 @@ class Writer:
             return
         self._writable()
         with saying(self.path, "completed"):
+            self._put_all_together()
             self._reveal()
         self.state = "finished"
 
     def _reveal(self) -> None:
         # Workers that were killed in the middle of a file leave it behind.
-        _clear_leftovers(self.path, self.layout, self.finished())
+        _clear_leftovers(self.path, kept_files(self.layout, self.contents()), self.layout)
         reveal(self.path, self.layout)
 
     def close(self) -> None:
@@ -128,7 +140,76 @@ class Writer:
         with saying(self.path):
             hide(self.path, self.layout)
             self._manifest.mend()
-            _clear_leftovers(self.path, self.layout, self.finished())
+            self._take_apart_torn()
+            _clear_leftovers(self.path, kept_files(self.layout, self.contents()), self.layout)
+            self._put_all_together()
+
+    def _put_all_together(self) -> None:
+        for pack in range(self.layout.packs if self.layout.pack > 1 else 0):
+            self._put_together(pack)
+
+    def _put_together(self, pack: int) -> None:
+        """Write the files of a pack whose blocks are all finished, then remove its parts."""
+        if self.layout.pack == 1:
+            return
+        with self._packing:
+            found, layout = self.contents(), self.layout
+            blocks = layout.blocks_of(pack)
+            if pack in found.packs or any(block not in found.records for block in blocks):
+                return
+            parts = Parts(self.path, layout, found.records)
+            stamps = {
+                file: self._put_pieces(file, parts.bundle(pack, name).stream())
+                for file, name in layout.files_of_pack(pack).items()
+            }
+            self._note_pack(pack, stamps)
+            self._remove(file for block in blocks for file in layout.files_of(block))
+
+    def _take_apart_torn(self) -> None:
+        """Give the parts back to blocks whose pack the manifest does not hold whole."""
+        found, layout = self.contents(), self.layout
+        for pack in range(layout.packs if layout.pack > 1 else 0):
+            whole = pack in found.packs and all(block in found.records for block in layout.blocks_of(pack))
+            if not whole and any((self.path / file).is_file() for file in layout.files_of_pack(pack)):
+                self._take_apart(pack, set())
+
+    def _take_apart(self, pack: int, lost: set[int]) -> None:
+        found, layout = self.contents(), self.layout
+        parts = Parts(self.path, layout, found.records)
+        packed = pack in found.packs or any(
+            (self.path / file).is_file() for file in layout.files_of_pack(pack)
+        )
+        if packed:
+            for block in layout.blocks_of(pack):
+                if block in found.records and block not in lost and not self._give_back(parts, block):
+                    lost.add(block)
+        self._note_withdrawn(lost, pack if packed else None)
+
+    def _give_back(self, parts: Parts, block: int) -> bool:
+        try:
+            for file, name in self.layout.files_of(block).items():
+                self._put_pieces(file, [parts.part(name, block)])
+        except RunError:
+            return False
+        return True
+
+    def _note(self, record: BlockRecord) -> None:
+        self._manifest.append(record)
+
+    def _note_pack(self, pack: int, stamps: Mapping[str, Stamp]) -> None:
+        self._manifest.append_pack(pack, stamps)
+
+    def _note_withdrawn(self, blocks: set[int], pack: int | None) -> None:
+        self._manifest.withdraw(sorted(blocks), pack)
+
+    def _put_pieces(self, file: str, pieces: Iterable[bytes]) -> Stamp:
+        written = Stamping(pieces)
+        put_pieces(self.path / file, written)
+        return written.stamp
+
+    def _remove(self, files: Iterable[str]) -> None:
+        for file in files:
+            (self.path / file).unlink(missing_ok=True)
 
     def _writable(self) -> None:
         if self._lock is None:
@@ -152,14 +233,11 @@ def hide(path: Path, layout: Layout) -> None:
             rename(shown, waits)
 
 
-def _clear_leftovers(path: Path, layout: Layout, finished: set[int]) -> None:
-    """Remove partial files and the files of blocks that were never recorded."""
-    recorded = {file for block in finished for file in layout.files_of(block)}
+def _clear_leftovers(path: Path, kept: set[str], layout: Layout) -> None:
+    """Remove partial files and the files of blocks and packs that were never recorded."""
     streamed = {variable.name for variable in layout.streamed}
     for folder in [path, *(entry for entry in path.iterdir() if entry.is_dir())]:
         for file in list(folder.iterdir()):
-            unrecorded = folder.name in streamed and file.name.startswith("c.")
-            if file.name.endswith(names.PARTIAL) or (
-                unrecorded and f"{folder.name}/{file.name}" not in recorded
-            ):
+            data = folder.name in streamed and file.name.startswith((names.PIECE, names.PART))
+            if file.name.endswith(names.PARTIAL) or (data and f"{folder.name}/{file.name}" not in kept):
                 file.unlink(missing_ok=True)

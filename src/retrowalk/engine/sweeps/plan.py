@@ -77,6 +77,7 @@ def plan(
     scenario: Scenario,
     *,
     block: int,
+    pack: int = 1,
     store: Path | None = None,
     threads: int | None = None,
     workers: int = 0,
@@ -91,6 +92,8 @@ def plan(
         With its sweep.
     block : int
         Cases per block.
+    pack : int
+        Blocks per file of the finished store.
     store : Path, optional
         Where it will lie, for the space there.
     threads, workers : int
@@ -108,14 +111,15 @@ def plan(
     numbers = bytes_of(shape, total)
     each = speed.seconds_per_case
     memory = _memory(largest, shape, min(block, total), threads_each)
-    files = -(-total // block) * len(shapes(shape, 1))
+    writes = -(-total // block) * len(shapes(shape, 1))
     seconds = None
     if each is not None:
         todo = 1 - cases_done / total
-        seconds = todo * (total * each / max(1, workers) + machine.SECONDS_PER_FILE * files)
+        seconds = todo * (total * each / max(1, workers) + machine.SECONDS_PER_FILE * writes)
     return Plan(
         cases=total, arms=len(shape.arms), members=_members(largest), draws=shape.draws,
-        replicates=shape.replicates, blocks=-(-total // block), block=block, files=files, numbers=numbers,
+        replicates=shape.replicates, blocks=-(-total // block), block=block,
+        files=-(-total // (block * pack)) * len(shapes(shape, 1)), numbers=numbers,
         disk=int(numbers * speed.ratio * (1 - cases_done / total)),
         memory=memory * max(1, workers) + (machine.PROGRAM if workers else 0),
         free_memory=machine.free_memory(), free_disk=machine.free_disk(store),

@@ -48,9 +48,10 @@ def work_of(scenario: Scenario) -> float:
 
 
 def most_per_block(scenario: Scenario) -> int:
-    """Upper limit of cases per block: ten blocks or more in a sweep, and none that runs for long."""
-    first = next(cases(scenario)).scenario
-    return max(1, min(number_of_cases(scenario) // 10, BLOCK_CASES, int(BLOCK_WORK / work_of(first))))
+    """Upper limit of cases per block: tens of blocks that keep workers busy, and none that runs long."""
+    first, total = next(cases(scenario)).scenario, number_of_cases(scenario)
+    shared = max(total // 32, min(total // 10, 4))
+    return max(1, min(shared, BLOCK_CASES, int(BLOCK_WORK / work_of(first))))
 
 
 def check_cases(scenario: Scenario) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from retrowalk.engine.store.files import Stamp, Stamping
 from retrowalk.engine.store.names import MAX_ENTRIES, MAX_FILE, is_url
 from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
 
@@ -99,6 +100,28 @@ class Bucket:
         with asking(self.url, missing=True):
             return bytes(obstore.get(self.store, name).bytes())
 
+    def get_range(self, name: str, start: int, stop: int) -> bytes:
+        """Some bytes of an object; FileNotFoundError when it is not there."""
+        import obstore
+
+        with asking(self.url, missing=True):
+            return bytes(obstore.get_range(self.store, name, start=start, end=stop))
+
+    def put_pieces(self, name: str, pieces: Iterator[bytes]) -> Stamp:
+        """Write an object piece by piece; it is there, whole and durable, when this returns."""
+        import obstore
+
+        written = Stamping(pieces)
+        with asking(self.url):
+            writer = obstore.open_writer(self.store, name, max_concurrency=2)
+            for piece in written:
+                writer.write(piece)
+            # Not in a finally clause: what is not closed does not appear.
+            writer.close()
+        if self._sizes is not None:
+            self._sizes[name] = written.stamp.size
+        return written.stamp
+
     def put(self, name: str, data: bytes) -> None:
         """Write an object; it is durable when this returns."""
         import obstore
@@ -168,6 +191,11 @@ class ObjectPath:
     def read_bytes(self) -> bytes:
         """The content."""
         return self.bucket.get(self.key)
+
+    def read_range(self, start: int, stop: int) -> bytes:
+        """Some bytes of the content."""
+        stop = min(stop, self.stat().st_size)
+        return self.bucket.get_range(self.key, start, stop) if start < stop else b""
 
     def _below(self) -> Iterator[str]:
         start = f"{self.key}/" if self.key else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from retrowalk.engine.store import names
 from retrowalk.engine.store.check import damaged_blocks, damaged_layout
 from retrowalk.engine.store.documents import check_documents
-from retrowalk.engine.store.guard import check_count, is_finished, is_store, read_layout
+from retrowalk.engine.store.guard import check_count, is_store, is_whole, read_layout
 from retrowalk.engine.store.layout import Layout
 from retrowalk.engine.store.objects.bucket import Bucket, ObjectPath, asking
 from retrowalk.engine.store.objects.lock import LOCK, ObjectLock
@@ -28,6 +28,7 @@ def create(
     *,
     digests: Mapping[str, str],
     block: int,
+    pack: int = 1,
     overwrite: bool = False,
     repair: bool = False,
 ) -> ObjectWriter:
@@ -57,7 +58,7 @@ def create(
                         writer.close()
                     return writer
         clear(bucket)
-        return ObjectWriter(bucket.root(), _build(bucket, template, digests, block), "new", lock)
+        return ObjectWriter(bucket.root(), _build(bucket, template, digests, block, pack), "new", lock)
     except BaseException:
         lock.release()
         raise
@@ -91,16 +92,16 @@ def _continued(
     check_documents(root, layout)
     writer = ObjectWriter(root, layout, "unfinished", lock)
     bad = sorted(damaged_blocks(bucket.url)) if repair else []
-    if is_finished(root) and not writer.missing() and not bad:
+    if is_whole(root, layout, writer.contents()) and not bad:
         writer.state = "finished"
         return writer
-    for number in bad:
-        writer.withdraw(number)
+    if bad:
+        writer.withdraw(bad)
     writer.take_over()
     return writer
 
 
-def _build(bucket: Bucket, template: xr.Dataset, digests: Mapping[str, str], block: int) -> Layout:
+def _build(bucket: Bucket, template: xr.Dataset, digests: Mapping[str, str], block: int, pack: int) -> Layout:
     """Lay the store out; its own description comes last and makes it one."""
     import zarr
 
@@ -108,14 +109,17 @@ def _build(bucket: Bucket, template: xr.Dataset, digests: Mapping[str, str], blo
     from retrowalk.engine.store.template import streamed_variables, write_layout
 
     store = ObjectArrays(bucket)
+    block = min(block, max(1, template.sizes.get("case", 0)))
     with asking(bucket.url):
-        write_layout(store, template, block)
+        pieces = write_layout(store, template, block, pack)
         zarr.create_group(store, path=names.OWN, zarr_format=3)
     layout = Layout(
         format=names.STORE_FORMAT,
         digests=dict(digests),
         cases=template.sizes["case"],
-        block=min(block, template.sizes["case"]),
+        block=block,
+        pack=pack,
+        pieces=pieces,
         streamed=streamed_variables(template),
         fixed={name: (stamp.size, stamp.sha256) for name, stamp in sorted(store.stamps().items())},
     )
