@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers import report, rounds, scaling, targets
+from benchmarks.peers import paths, report, rounds, scaling, targets
 from benchmarks.peers.contest import Contest
 from retrowalk.kernels.compile import warmup
 
@@ -39,7 +39,7 @@ def run(*, short: bool, count: int, members: int, scale: bool, folder: Path | No
     contest.check()
     seconds = {threads: contest.time(count, threads) for threads in (1, 2)}
     rows = targets.beside_peers(seconds[2]["summaries"], seconds[2]["trajectories"])
-    rows += targets.whole_runs(short=short)
+    rows += paths.paths(short=short) + targets.whole_runs(short=short)
     curves = scaling.curves(short=short) if scale else []
     data: dict[str, object] = {
         "short": short, "machine": rounds.machine(), "load_before": load, "skipped": contest.skipped,

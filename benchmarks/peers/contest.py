@@ -49,8 +49,10 @@ class Contest:
     def check(self) -> None:
         """Hold every contestant against direct sums in float64; AssertionError where one disagrees."""
         work, last = self.work, len(self.work.plan.visit_on)
-        work.summarize()
         work.follow()
+        work.superpose()
+        superposed = [out.copy() for out in work.statistics]
+        work.summarize()
         weeks = np.flatnonzero(work.plan.record_on >= 0)
         trajectories = [self.numpy, self.filter, *self.cpp.values()]
         for k in range(len(work.link)):
@@ -64,7 +66,8 @@ class Contest:
                 peer.follow(k)
                 np.testing.assert_allclose(peer.curves[k], exact, atol=2e-5, rtol=2e-5)
             tables = scripts.statistics(work, k, exact[weeks])
-            found = [[out[k, 0, 0] for out in work.statistics], self.numpy.summarize(k)]
+            found = [[out[k, 0, 0] for out in ours] for ours in (work.statistics, superposed)]
+            found.append(self.numpy.summarize(k))
             for cpp in self.cpp.values():
                 cpp.summarize(k)
                 found.append([out[k, 0, 0] for out in cpp.statistics])
@@ -88,7 +91,10 @@ class Contest:
         with ThreadPoolExecutor(threads) as pool:
             all_of = partial(self._all, pool if threads > 1 else None)
             chosen = pool if threads > 1 else None
-            summaries: dict[str, Callable[[], object]] = {"retrowalk": lambda: self.work.summarize(chosen)}
+            summaries: dict[str, Callable[[], object]] = {
+                "retrowalk": lambda: self.work.summarize(chosen),
+                "retrowalk, superposition": lambda: self.work.superpose(chosen),
+            }
             trajectories: dict[str, Callable[[], object]] = {"retrowalk": lambda: self.work.follow(chosen)}
             for name, cpp in self.cpp.items():
                 summaries[name] = partial(all_of, cpp.summarize)

@@ -128,18 +128,14 @@ def whole_runs(*, short: bool) -> list[Target]:
     """Targets in seconds and memory, each in a process of its own; the short form is no verdict on them."""
     cases, members, many = (20, 1_000, 100_000) if short else (500, 10_000, 1_000_000)
     share = {SHARE: {"from": 0, "to": 1, "steps": cases}}
-    hill = {"hill": {"maximum": 2.0, "half_load": 1.5, "exponent": 1.3}}
     size = f"sweep into a store, {cases} cases of {members} members, 8 outcomes, 84 days"
     rows = [
-        _whole(f"{size}, linear (plain loop)", 0.3, None, measure(members, **one_arm(sweep=share))),
-        _whole(f"{size}, saturating", 0.8, None, measure(members, **one_arm(sweep=share, model=hill))),
+        _whole(f"{size}, linear", 0.3, None, measure(members, **one_arm(sweep=share))),
         _whole(f"{many} members, one case, 84 days", 0.5, 350.0, measure(many, **one_arm())),
     ]
     if short:
         rows = [replace(row, met=None) for row in rows]
-    superposed = Target("sweep by superposition against the plain loop", "at least 10 and 3 times faster",
-                        "not built", None)  # fmt: skip
-    return [*rows, superposed, command_line(cold=False), command_line(cold=True)]
+    return [*rows, command_line(cold=False), command_line(cold=True)]
 
 
 def _whole(work: str, limit: float, megabytes: float | None, found: dict[str, float] | None) -> Target:

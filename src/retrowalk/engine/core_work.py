@@ -21,7 +21,7 @@ from retrowalk.engine.outputs import QUANTILES
 from retrowalk.engine.people import recruit
 from retrowalk.engine.pieces import Course, arguments, lay_course, schedule_of
 from retrowalk.engine.plan import ArmPlan
-from retrowalk.kernels.arguments import Members, Schedule, Statistics
+from retrowalk.kernels.arguments import Drive, Measure, Members, Model, Rates, Schedule, Statistics
 from retrowalk.kernels.cohort import BLOCK, ROWS, respond
 from retrowalk.kernels.summaries import summarize_daily, summarize_superposed
 from retrowalk.scenario import scenario_from_data
@@ -114,18 +114,28 @@ class CoreWork:
             pass
 
     def _summarize(self, kernel: Callable[..., int], course: Course, k: int) -> None:
-        model, rates, drive, measure = arguments(self.setting, course, k, slice(0, 1))
+        model, rates, drive, measure = self._told[course.superposed][k]
         kernel(model, self.schedule, rates, drive, self.members[k], measure, self.noise[k],
                np.array(QUANTILES), Statistics(*(out[k] for out in self.statistics)))  # fmt: skip
 
     def _follow(self, k: int) -> None:
-        model, rates, drive, _ = arguments(self.setting, self.daily, k, slice(0, 1))
+        model, rates, drive, _ = self._told[False][k]
         every_day = np.arange(self.curves.shape[1], dtype=np.int32)
         respond(
             model, self.schedule._replace(record_on=every_day), rates, 0, drive.gain[0, 0], drive.dose[0, 0],
             rates.sigma[0] * self.members[k].z, self.members[k].start, np.empty((ROWS, BLOCK), np.float32),
             self.curves[k],
         )  # fmt: skip
+
+    @cached_property
+    def _told(self) -> dict[bool, list[tuple[Model, Rates, Drive, Measure]]]:
+        """What kernels are told by outcome, day by day and by superposition."""
+        return {
+            course.superposed: [
+                arguments(self.setting, course, k, slice(0, 1)) for k in range(len(self.members))
+            ]
+            for course in (self.daily, self.superposed)
+        }
 
 
 def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves: bool = True) -> CoreWork:

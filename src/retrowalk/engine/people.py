@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.catalogue import baseline, measurement, outcomes
-from retrowalk.cohort import attendance_mask, baseline_z, measurement_noise, response_z, weeks_completed
+from retrowalk.cohort import attendance_mask, baseline_z, fill_measurement_noise, response_z, weeks_completed
 from retrowalk.engine.plan import ArmPlan, recorded_days
 from retrowalk.errors import InputError
 from retrowalk.kernels.arguments import Measure as KernelMeasure
@@ -132,9 +132,12 @@ class People:
         draw = _members if self.size <= KEPT else _members.__wrapped__
         return draw(self.key, self.size, measure, first_day)
 
-    def noise(self, measure: Measure, days: Iterable[int]) -> Single:
+    def noise(self, measure: Measure, days: Sequence[int]) -> Single:
         """Standard normal errors of measurement, (days, members)."""
-        return np.stack([_noise(self.key, self.size, measure, day) for day in days])
+        out = np.empty((len(days), self.size), np.float32)
+        for row, day in zip(out, days, strict=True):
+            fill_measurement_noise(*self.key, 0, measure.slot, day, row)
+        return out
 
 
 def recruit(scenario: Scenario, replicate: int) -> People:
@@ -151,12 +154,8 @@ def _members(key: tuple[int, int], size: int, measure: Measure, first_day: int) 
     kind, lower, upper, lowest, highest, step, sem = measure.link
     true, observed = np.empty_like(start), np.empty_like(start)
     inverse_link(int(kind), lower, upper, start, true)
-    record(true, _noise(key, size, measure, first_day), sem, lowest, highest, step, observed)
+    record(true, People(key, size).noise(measure, [first_day])[0], sem, lowest, highest, step, observed)
     return Members(z, start, true, observed)
-
-
-def _noise(key: tuple[int, int], size: int, measure: Measure, day: int) -> Single:
-    return measurement_noise(*key, 0, size, measure.slot, day).astype(np.float32)
 
 
 def presence(people: People, plan: ArmPlan, scenario: Scenario) -> tuple[Flags, Flags]:

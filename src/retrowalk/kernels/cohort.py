@@ -17,8 +17,8 @@ from retrowalk.kernels.linear import fading, respond_linear
 
 Array: TypeAlias = NDArray[Any]
 
-#: Members per block of a linear model: longer rows are written faster, and the state stays in the cache.
-BLOCK = 2048
+#: Members per block of a linear model: long rows are written faster, and the state fits a second-level cache.
+BLOCK = 16_384
 #: Members per block of the other models: eight rows of float32 fit a 32 KiB first-level cache.
 SHORT_BLOCK = 512
 

@@ -29,6 +29,8 @@ _WEYL_1 = np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _STEP = 2.0**-32
+#: Numbers that fit into the first-level cache while they are made.
+_FEW = 1024
 
 
 @jit_inlined
@@ -104,6 +106,20 @@ def fill_normal(
 
 
 @jit
+def fill_normal_single(
+    seed: np.uint64, stream: int, slot: int, replicate: int, first: int, out: NDArray[np.float32]
+) -> None:
+    """The numbers of `fill_normal` rounded to single precision, made a few at a time in the cache."""
+    room = np.empty(_FEW)
+    for begin in range(0, out.shape[0], _FEW):
+        part = out[begin : begin + _FEW]
+        drawn = room[: part.shape[0]]
+        fill_normal(seed, stream, slot, replicate, first + begin, drawn)
+        for i in range(part.shape[0]):
+            part[i] = drawn[i]
+
+
+@jit
 def fill_below(
     seed: np.uint64,
     stream: int,
@@ -126,4 +142,5 @@ def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
     seed, out = np.uint64(1), np.empty(2)
     yield fill_uniform, (seed, 0, 0, 0, 0, out)
     yield fill_normal, (seed, 0, 0, 0, 0, out)
+    yield fill_normal_single, (seed, 0, 0, 0, 0, np.empty(2, np.float32))
     yield fill_below, (seed, 0, 0, 0, 0, out, np.empty(2, np.bool_))
