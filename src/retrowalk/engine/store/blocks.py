@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.encode import Encoder, encoders
@@ -117,7 +118,11 @@ class BlockWriter:
             text = (self.path / names.OWN / names.DESCRIPTION).read_bytes()
         except OSError:
             text = b""
-        if text.partition(b"\n")[0] != self.layout.model_dump_json().encode():
+        try:
+            found = Layout.model_validate_json(text.partition(b"\n")[0])
+        except ValidationError:
+            found = None
+        if found != self.layout:
             raise RunError(
                 f"{self.path}: process {os.getpid()} on {socket.gethostname()} does not see this store; all "
                 "workers need the same shared folder, or use an object store (s3://...)"
@@ -140,7 +145,7 @@ class BlockWriter:
         if self._opened is None:
             from retrowalk.engine.store.durable import DurableStore
 
-            self._opened = self._arrays_in(DurableStore(self.path))
+            self._opened = self._arrays_in(DurableStore(self.path, layout=self.layout))
         return self._opened
 
     def _arrays_in(self, store: Any) -> tuple[Any, dict[str, zarr.Array[Any]]]:  # noqa: ANN401  either store

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from retrowalk.engine.store import names
 from retrowalk.engine.store.blocks import BlockWriter
-from retrowalk.engine.store.layout import Layout, is_piece
-from retrowalk.engine.store.manifest import BlockRecord, block_name, read
+from retrowalk.engine.store.files import Stamp
+from retrowalk.engine.store.layout import Layout
+from retrowalk.engine.store.manifest import (
+    BlockRecord,
+    Contents,
+    block_name,
+    contents,
+    pack_line,
+    pack_name,
+)
 from retrowalk.engine.store.objects.bucket import Bucket, ObjectPath, asking
 from retrowalk.engine.store.objects.lock import LOCK, ObjectLock
+from retrowalk.engine.store.packs import kept_files
 from retrowalk.engine.store.speed import Speed
 from retrowalk.engine.store.writer import State, Writer
 from retrowalk.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
     import xarray as xr
     import zarr
-
-    from retrowalk.engine.store.files import Stamp
 
 
 class ObjectBlockWriter(BlockWriter):
@@ -45,7 +53,7 @@ class ObjectBlockWriter(BlockWriter):
         if self._opened is None:
             from retrowalk.engine.store.objects.arrays import ObjectArrays
 
-            self._opened = self._arrays_in(ObjectArrays(self.bucket))
+            self._opened = self._arrays_in(ObjectArrays(self.bucket, layout=self.layout))
         return self._opened
 
 
@@ -59,23 +67,45 @@ class ObjectWriter(Writer):
         self.blocks = ObjectBlockWriter(root, layout)
         self._bucket: Bucket = root.bucket
         self._held: ObjectLock | None = lock
-        self._records = read(root / names.OWN / names.MANIFEST, layout)
+        self._packing = threading.Lock()
+        self._found = contents(root / names.OWN / names.MANIFEST, layout)
 
     def finished(self) -> set[int]:
         """Blocks that are durable and recorded."""
-        return set(self._records)
+        return set(self._found.records)
 
-    def record(self, record: BlockRecord) -> None:
-        """Record a block that a worker wrote through `blocks`."""
-        self._writable()
+    def contents(self) -> Contents:
+        """What the records say."""
+        return Contents(dict(self._found.records), dict(self._found.packs))
+
+    def _note(self, record: BlockRecord) -> None:
         self._bucket.put(block_name(record.block), record.line(self.layout))
-        self._records[record.block] = record
+        self._found.records[record.block] = record
 
-    def withdraw(self, block: int) -> None:
-        """Let a damaged block count as missing."""
-        self._writable()
-        self._bucket.delete(block_name(block))
-        self._records.pop(block, None)
+    def _note_pack(self, pack: int, stamps: Mapping[str, Stamp]) -> None:
+        # One object in place of one for each block.
+        blocks = self.layout.blocks_of(pack)
+        lines = [self._found.records[block].line(self.layout) for block in blocks]
+        self._bucket.put(pack_name(pack), b"".join([*lines, pack_line(pack, stamps)]))
+        self._found.packs[pack] = stamps
+        self._bucket.delete(*(block_name(block) for block in blocks))
+
+    def _note_withdrawn(self, blocks: set[int], pack: int | None) -> None:
+        for block in blocks:
+            self._found.records.pop(block, None)
+        if pack is not None:
+            for block in self.layout.blocks_of(pack):
+                if block in self._found.records:
+                    self._note(self._found.records[block])
+            self._found.packs.pop(pack, None)
+            self._bucket.delete(pack_name(pack))
+        self._bucket.delete(*(block_name(block) for block in sorted(blocks)))
+
+    def _put_pieces(self, file: str, pieces: Iterable[bytes]) -> Stamp:
+        return self._bucket.put_pieces(file, iter(pieces))
+
+    def _remove(self, files: Iterable[str]) -> None:
+        self._bucket.delete(*files)
 
     def note_speed(self, cases: int, seconds: float) -> None:
         """Add to the record of how long cases took; that record is never worth a failure."""
@@ -95,11 +125,14 @@ class ObjectWriter(Writer):
         self._writable()
         for folder in reversed(self.layout.described()):
             self._move(folder, names.ZARR, names.PENDING)
-        recorded = {file for block in self.finished() for file in self.layout.files_of(block)}
+        self._take_apart_torn()
+        kept = kept_files(self.layout, self.contents())
         streamed = {variable.name for variable in self.layout.streamed}
         for name in list(self._bucket.sizes):
-            if name.partition("/")[0] in streamed and is_piece(name) and name not in recorded:
+            folder, _, last = name.partition("/")
+            if folder in streamed and last.startswith((names.PIECE, names.PART)) and name not in kept:
                 self._bucket.delete(name)
+        self._put_all_together()
 
     def _reveal(self) -> None:
         for folder in self.layout.described():
