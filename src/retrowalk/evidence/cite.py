@@ -1,4 +1,4 @@
-"""Write the reference of a source as text or as a BibTeX entry."""
+"""Write the reference of a source as text, in few words, or as a BibTeX entry."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from retrowalk.evidence.rows import Source
 
 _AUTHOR = re.compile(r"^(?P<family>.+?) (?P<initials>[A-Z]{1,3})$")
+_LONGEST_NAME = 30
 _SPECIAL = re.compile(r"([&%$#_{}])")
 
 
@@ -16,6 +17,16 @@ def as_text(source: Source) -> str:
     if source.doi:
         return f"{text} https://doi.org/{source.doi}"
     return f"{text} {source.url}" if source.url else text
+
+
+def as_short(source: Source) -> str:
+    """First author, year and DOI: ``Alghadir 2019, doi 10.1186/s12891-019-2537-9``."""
+    authors, _ = _split_authors(source.citation)
+    family = authors[0].partition(",")[0].replace("\\", "") if authors else ""
+    # A title that ends in capitals reads like a name; no family is that long.
+    known = source.year is not None and 0 < len(family) <= _LONGEST_NAME
+    name = f"{family} {source.year}" if known else source.id
+    return f"{name}, doi {source.doi}" if source.doi else name
 
 
 def as_bibtex(source: Source) -> str:

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from retrowalk.errors import DocumentError, InputError
 from retrowalk.evidence.checks import Table, problems, suggest
-from retrowalk.evidence.cite import as_bibtex, as_text
+from retrowalk.evidence.cite import as_bibtex, as_short, as_text
 from retrowalk.evidence.effect_row import Effect
 from retrowalk.evidence.rows import Arm, Excluded, Source
 from retrowalk.evidence.units import in_canonical_unit
@@ -97,14 +97,16 @@ class Evidence:
         """What the arm behind an effect trained; empty where the effect names no arm."""
         return self.arm(effect.arm_a).components if effect.arm_a else ()
 
-    def cite(self, source_id: str, style: Literal["text", "bibtex"] = "text") -> str:
-        """Reference of a source as one line of text or as a BibTeX entry."""
+    def cite(self, source_id: str, style: Literal["text", "bibtex", "short"] = "text") -> str:
+        """Reference of a source as one line of text, as a BibTeX entry, or short: author, year and DOI."""
         source = self.source(source_id)
         if style == "text":
             return as_text(source)
         if style == "bibtex":
             return as_bibtex(source)
-        raise InputError(f"style must be 'text' or 'bibtex', not {style!r}")
+        if style == "short":
+            return as_short(source)
+        raise InputError(f"style must be 'text', 'bibtex' or 'short', not {style!r}")
 
 
 @cache

@@ -10,13 +10,17 @@ from retrowalk.report.layout import OutcomeFacts, scenario_of
 from retrowalk.report.levels import read_axes
 from retrowalk.report.words import (
     BASELINES,
+    DOSE_ASSUMED,
+    DOSE_MEANING,
     GRADES,
+    MARK,
     PEOPLE,
     UNKNOWN,
     amount,
     decimals,
     grade_meaning,
     grade_words,
+    in_sentence,
     unit_words,
 )
 
@@ -62,9 +66,16 @@ def count(number: int, noun: str) -> str:
 
 
 def legend(ds: xr.Dataset, grades: set[str]) -> str:
-    """What the evidence grades in this table mean, and what the scenario's author put in."""
+    """What the evidence grades in this table mean, and what the scenario's author put in.
+
+    Parameters
+    ----------
+    grades : set of str
+        Those shown, and ``dose_assumed`` where one of them has that mark.
+    """
     known = [grade for grade in GRADES if grade in grades]
     lines = [f"  {grade_words(grade)}: {grade_meaning(grade)}" for grade in known]
+    lines += [paragraph(f"{MARK} {DOSE_ASSUMED}: {DOSE_MEANING}")] if "dose_assumed" in grades else []
     first = "Evidence (an arm or level has the grade of the weakest part of what it does)"
     lines = [first, *lines] if lines else ["Evidence: not recorded in this result"]
     return "\n".join([*lines, *(paragraph(words) for words in user_supplied(ds))])
@@ -81,6 +92,13 @@ def user_supplied(ds: xr.Dataset) -> list[str]:
     for outcome, own in baselines.items():
         lines.append(f"user-supplied baseline of {outcome}; source: {own.get('source') or 'not given'}")
     return lines
+
+
+def beyond_lines(lines: Sequence[str], label: str) -> list[str]:
+    """What lies beyond the studies of an outcome, below its table; nothing where nothing does."""
+    if not lines:
+        return []
+    return [f"  Beyond the studies of {in_sentence(label)}:", *(paragraph(line, indent=4) for line in lines)]
 
 
 def outcome_heading(known: OutcomeFacts, baseline: float | None) -> str:

@@ -76,6 +76,13 @@ def flag_word(array: xr.DataArray, value: int) -> str:
     return dict(zip(values, words, strict=False)).get(value, "unknown")
 
 
+def flag_words(array: xr.DataArray, value: int) -> list[str]:
+    """The meanings of the bits that are set in one value of a CF flag variable with masks."""
+    words = str(array.attrs.get("flag_meanings", "")).split()
+    masks = [int(mask) for mask in _as_list(array.attrs.get("flag_masks", ()))]
+    return [word for word, mask in zip(words, masks, strict=False) if value & mask]
+
+
 def _as_list(values: Any) -> list[Any]:  # noqa: ANN401  attributes come back as scalar, list or array
     return list(values) if hasattr(values, "__iter__") else [values]
 

@@ -92,8 +92,9 @@ def show(value: object) -> str:
 def by_level(quantities: xr.Dataset, axis: Axis) -> xr.Dataset:
     """Average what `per_draw` gives over the cases of each level; ``case`` then counts levels.
 
-    Grades are the weakest among a level's cases.
+    Grades are the weakest among a level's cases, and what any case asks beyond the studies counts.
     """
+    import numpy as np
     import xarray as xr
 
     bookkeeping = [name for name, array in quantities.coords.items() if "case" in array.dims]
@@ -101,11 +102,14 @@ def by_level(quantities: xr.Dataset, axis: Axis) -> xr.Dataset:
     flags = [
         name for name, array in bare.data_vars.items() if array.dtype.kind == "i" and "case" in array.dims
     ]
+    bits = [name for name, array in bare.data_vars.items() if array.dtype.kind == "u"]
     parts = []
     for positions in axis.members:
         part = bare.isel(case=list(positions))
-        mean = part.drop_vars(flags).map(average, dim="case", keep_attrs=True)
-        parts.append(mean.assign({name: part[name].min("case", keep_attrs=True) for name in flags}))
+        mean = part.drop_vars([*flags, *bits]).map(average, dim="case", keep_attrs=True)
+        weakest = {name: part[name].min("case", keep_attrs=True) for name in flags}
+        any_of = {name: part[name].reduce(np.bitwise_or.reduce, "case", keep_attrs=True) for name in bits}
+        parts.append(mean.assign(weakest | any_of))
     return xr.concat(parts, "case", coords="minimal", compat="override", combine_attrs="override")
 
 

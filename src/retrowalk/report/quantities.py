@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: Flag variables that are passed through.
-FLAGS = ("grade", "difference_grade", "baseline_status")
+FLAGS = ("grade", "difference_grade", "baseline_status", "extrapolation", "difference_extrapolation")
 
 
 def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
@@ -31,7 +31,8 @@ def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
     Dataset
         Per outcome ``o``: ``o_baseline``, ``o_change`` and ``o_difference`` in the outcome's unit,
         ``o_change_spread`` (bound), ``o_responders`` (kind), ``o_significant`` (shares), ``o_luck`` (bound),
-        ``o_grade``, ``o_difference_grade``, ``o_baseline_status`` (int8).
+        ``o_grade``, ``o_difference_grade``, ``o_baseline_status`` (int8), ``o_extrapolation`` and
+        ``o_difference_extrapolation`` (uint8).
         Differences need two arms, the last shares replicates.
     """
     import xarray as xr
@@ -59,12 +60,14 @@ def _quantities(ds: xr.Dataset, outcome: str, reference: str | None) -> dict[str
     }
     if f"{outcome}_responders" in ds:
         found["responders"] = _over_replicates(ds[f"{outcome}_responders"])
-    for flag in ("grade", "baseline_status"):
+    for flag in ("grade", "baseline_status", "extrapolation"):
         if f"{outcome}_{flag}" in ds:
             found[flag] = ds[f"{outcome}_{flag}"].load()
     if reference is not None:
         found["difference"] = found["change"] - found["change"].sel(arm=reference, drop=True)
         found["difference_grade"] = _difference_grade(ds, outcome, reference)
+        if f"{outcome}_extrapolation" in ds:
+            found["difference_extrapolation"] = _difference_extrapolation(ds, outcome, reference)
         found.update(_trials(ds, outcome, reference))
     return {name: _with_unit(array, ds[outcome], name) for name, array in found.items()}
 
@@ -80,6 +83,16 @@ def _difference_grade(ds: xr.Dataset, outcome: str, reference: str) -> xr.DataAr
     grade = ds[f"{outcome}_grade"].load()
     other = grade.sel(arm=reference, drop=True)
     return grade.where(grade <= other, other).astype(grade.dtype).assign_attrs(grade.attrs)
+
+
+def _difference_extrapolation(ds: xr.Dataset, outcome: str, reference: str) -> xr.DataArray:
+    """What an arm or the reference arm asks beyond the studies; as for grades, all against another arm."""
+    name = f"{outcome}_difference_extrapolation"
+    if name in ds and reference == ds.attrs.get("reference_arm"):
+        return ds[name].load()
+    own = ds[f"{outcome}_extrapolation"].load()
+    both = own | own.sel(arm=reference, drop=True)
+    return both.where(both["arm"] != reference, 0).astype(own.dtype).assign_attrs(own.attrs)
 
 
 def _trials(ds: xr.Dataset, outcome: str, reference: str) -> dict[str, xr.DataArray]:

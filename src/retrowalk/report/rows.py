@@ -12,6 +12,7 @@ from retrowalk.report.layout import (
     at_days,
     facts,
     flag_word,
+    flag_words,
     main_day,
     outcome_names,
 )
@@ -171,6 +172,8 @@ def _columns(at: xr.Dataset, known: OutcomeFacts) -> dict[str, list[Any]]:
         "assessed": numbers("assessed"),
         "evidence": _grades(at, f"{o}_grade") or same("unknown"),
         "difference_evidence": _grades(at, f"{o}_difference_grade") or same(None),
+        "extrapolation": _beyond(at, f"{o}_extrapolation") or same(None),
+        "difference_extrapolation": _beyond(at, f"{o}_difference_extrapolation") or same(None),
         "note": same(SAFETY_NOTE),
     }
 
@@ -188,3 +191,10 @@ def _grades(at: xr.Dataset, name: str) -> list[str]:
     if name not in at:
         return []
     return [flag_word(at[name], int(value)) for value in _flat(at, name, {}) if value is not None]
+
+
+def _beyond(at: xr.Dataset, name: str) -> list[str]:
+    """Names of the flags that are set, with spaces between; empty where nothing lies beyond the studies."""
+    if name not in at:
+        return []
+    return [" ".join(flag_words(at[name], int(value or 0))) for value in _flat(at, name, {})]

@@ -47,6 +47,9 @@ def summarize(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
             (two-sided), and the central 90 % of observed differences over trials: *the luck of one trial*.
         ``o_grade``, ``o_difference_grade``, ``o_baseline_status``
             As in the result: of the arm, of what it does beyond the reference arm, of the baseline.
+        ``o_extrapolation``, ``o_difference_extrapolation``
+            As in the result, with dim ``day``: in what an arm, or its difference from the reference arm, goes
+            beyond the studies. Bits by ``flag_masks`` and ``flag_meanings``.
 
     Raises
     ------

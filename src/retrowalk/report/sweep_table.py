@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from retrowalk.report.beyond import Beyond
 from retrowalk.report.columns import align, number, paragraph
-from retrowalk.report.headings import outcome_heading
+from retrowalk.report.headings import beyond_lines, outcome_heading
 from retrowalk.report.layout import OutcomeFacts, at_days, facts, outcome_names
 from retrowalk.report.levels import Best
 from retrowalk.report.rows import AxisLevels, Row, axis_levels
@@ -16,7 +17,8 @@ from retrowalk.report.words import (
     UNKNOWN,
     amount,
     decimals,
-    grade_words,
+    evidence_cell,
+    kinds,
     percent,
     signed,
     span,
@@ -31,13 +33,14 @@ def sweep_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) 
 
     A block holds a table per axis and arm, then one sentence on the best levels.
     """
-    views = axis_levels(at_days(ds, days), reference)
-    blocks, grades = [], set()
+    views, asked = axis_levels(at_days(ds, days), reference), Beyond(ds)
+    blocks, grades = [], set[str]()
     for known in (facts(ds, outcome) for outcome in outcome_names(ds)):
         for day in days:
             rows = [view.rows(known, [day]) for view in views]
-            grades |= {_grade(row) for found in rows for row in found}
-            blocks.append(_block(known, day, views, rows))
+            grades = grades.union(*(kinds(_grade(row), _flags(row)) for found in rows for row in found))
+            block = _block(known, day, views, rows)
+            blocks.append("\n".join([block, *beyond_lines(asked.lines(known.name, day), known.label)]))
     return blocks, grades
 
 
@@ -79,13 +82,20 @@ def _level_cells(row: Row, name: str, digits: int) -> list[str]:
         signed(number(row["change"]), digits),
         span(number(row["people_lower"]), number(row["people_upper"]), digits),
         percent(number(row["responders_true"])),
-        grade_words(_grade(row)),
+        evidence_cell(_grade(row), _flags(row)),
     ]
 
 
 def _grade(row: Row) -> str:
     """The grade of what the table compares: the difference, or the change where there is no reference arm."""
     return str(row["difference_evidence"] or row["evidence"])
+
+
+def _flags(row: Row) -> str | None:
+    """What lies beyond the studies of what the table compares."""
+    name = "difference_extrapolation" if row["difference_evidence"] else "extrapolation"
+    flags: str | None = row[name]
+    return flags
 
 
 def _add_significance(cells: list[list[str]], rows: list[Row]) -> None:

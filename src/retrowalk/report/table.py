@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from retrowalk.report.beyond import Beyond
 from retrowalk.report.columns import align, number, paragraph
-from retrowalk.report.headings import heading, legend, outcome_heading
+from retrowalk.report.headings import beyond_lines, heading, legend, outcome_heading
 from retrowalk.report.layout import OutcomeFacts, facts, main_day, outcome_names
 from retrowalk.report.levels import read_axes
 from retrowalk.report.rows import Row, arm_rows
@@ -17,7 +18,9 @@ from retrowalk.report.words import (
     SAFETY_NOTE,
     UNKNOWN,
     decimals,
-    grade_words,
+    evidence_cell,
+    evidence_words,
+    kinds,
     percent,
     signed,
     span,
@@ -51,16 +54,19 @@ def text_summary(ds: xr.Dataset, *, reference: str | None = None, days: Sequence
 
 def arm_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> tuple[list[str], set[str]]:
     """One block per outcome and assessment, each with one line per arm; and the evidence grades in them."""
-    rows = arm_rows(ds, reference=reference, days=days)
-    chosen = [(facts(ds, outcome), day) for outcome in outcome_names(ds) for day in days]
-    blocks = [
-        _block(known, [row for row in rows if (row["outcome"], row["day"]) == (known.name, day)])
-        for known, day in chosen
-    ]
-    return blocks, {row[name] for row in rows for name in ("evidence", "difference_evidence")}
+    rows, asked = arm_rows(ds, reference=reference, days=days), Beyond(ds)
+    blocks, shown = [], set[str]()
+    for known in (facts(ds, outcome) for outcome in outcome_names(ds)):
+        for day in days:
+            mine = [row for row in rows if (row["outcome"], row["day"]) == (known.name, day)]
+            blocks.append(_block(known, mine, beyond_lines(asked.lines(known.name, day), known.label)))
+    for row in rows:
+        shown |= kinds(row["evidence"], row["extrapolation"])
+        shown |= kinds(row["difference_evidence"], row["difference_extrapolation"])
+    return blocks, shown
 
 
-def _block(known: OutcomeFacts, rows: list[Row]) -> str:
+def _block(known: OutcomeFacts, rows: list[Row], notes: Sequence[str]) -> str:
     digits = decimals(known, rows[0]["baseline"] or 0.0)
     lines = [outcome_heading(known, rows[0]["baseline"]), *arm_table(rows, digits)]
     lines += [
@@ -68,7 +74,7 @@ def _block(known: OutcomeFacts, rows: list[Row]) -> str:
         for row in rows
         if row["reference_arm"] and row["arm"] != row["reference_arm"]
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *notes])
 
 
 def arm_table(rows: list[Row], digits: int) -> list[str]:
@@ -88,7 +94,7 @@ def _arm_cells(row: Row, digits: int) -> list[str]:
         span(number(row["change_lower"]), number(row["change_upper"]), digits),
         span(number(row["people_lower"]), number(row["people_upper"]), digits),
         *(percent(number(row[f"responders_{kind}"])) for kind in ("true", "observed", "false")),
-        grade_words(row["evidence"]),
+        evidence_cell(row["evidence"], row["extrapolation"]),
     ]
 
 
@@ -101,7 +107,7 @@ def comparison(known: OutcomeFacts, row: Row, digits: int) -> str:
     words = (
         f"{row['arm']} against {row['reference_arm']}: {signed(mean, digits)}{unit_words(known.unit)} "
         f"({UNKNOWN}: {span(lower, upper, digits)}): {verdict(mean, lower, upper, known, grade)}; "
-        f"evidence: {grade_words(grade)}."
+        f"evidence: {evidence_words(grade, row['difference_extrapolation'])}."
     )
     if row["significant"] is not None:
         words += f" {_significance(row, digits)}"

@@ -26,6 +26,14 @@ GRADES = {
     "user": ("your own numbers", "effects given in the scenario by its author"),
 }
 
+#: Grades behind which training studies stand.
+STUDIED = frozenset({"contradicted", "uncontrolled", "add_on", "dose_matched"})
+DOSE_ASSUMED = "dose assumed"
+MARK = "*"
+DOSE_MEANING = (
+    "no study of a part of it states minutes, sessions a week and weeks together; we assumed the rest"
+)
+
 #: Grades under which an interval that leaves zero out still claims nothing, and why.
 RESERVATIONS = {
     "none": "by assumption only",
@@ -97,9 +105,34 @@ def grade_words(grade: str) -> str:
     return GRADES.get(grade, (grade.replace("_", " "), ""))[0]
 
 
+def evidence_words(grade: str, flags: str | None) -> str:
+    """A grade with the reservation that the dose of the studies behind it is assumed."""
+    return grade_words(grade) + (f", {DOSE_ASSUMED}" if is_assumed(grade, flags) else "")
+
+
+def evidence_cell(grade: str, flags: str | None) -> str:
+    """As `evidence_words` with a mark, where there is little room."""
+    return grade_words(grade) + (MARK if is_assumed(grade, flags) else "")
+
+
+def kinds(grade: str | None, flags: str | None) -> set[str]:
+    """What a legend has to explain of one piece of evidence."""
+    return set() if grade is None else {grade, *(("dose_assumed",) if is_assumed(grade, flags) else ())}
+
+
+def is_assumed(grade: str, flags: str | None) -> bool:
+    """Whether studies stand behind a grade of which none states its whole dose."""
+    return grade in STUDIED and "dose_assumed" in (flags or "").split()
+
+
 def grade_meaning(grade: str) -> str:
     """What an evidence grade means, in one line."""
     return GRADES.get(grade, ("", ""))[1]
+
+
+def in_sentence(label: str) -> str:
+    """A label as it stands inside a sentence: knee pain, but VO2max."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def unit_words(unit: str) -> str:

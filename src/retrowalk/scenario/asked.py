@@ -14,7 +14,7 @@ from retrowalk.evidence.studied import CENTRAL
 from retrowalk.model.load import Bout, split
 from retrowalk.model.session import Session
 from retrowalk.scenario.people import Age
-from retrowalk.scenario.programme import Arm, Phase
+from retrowalk.scenario.programme import LOCOMOTION, Arm, Phase
 from retrowalk.scenario.progression import PROGRESSED_FIELDS
 
 #: (day, value): after this day at least once the value.
@@ -95,7 +95,7 @@ def _items(phase: Phase, week: int) -> dict[str, dict[str, float]]:
     speeds: dict[str, float] = {}
     for planned in phase.sessions:
         days = planned.week_days()
-        for component, bout in _bouts(phase.session(planned, week)):
+        for component, bout in bouts(phase.session(planned, week)):
             for day in days:
                 minutes[component][day] += bout.minutes
             sessions[component] += len(days)
@@ -109,8 +109,19 @@ def _items(phase: Phase, week: int) -> dict[str, dict[str, float]]:
 
 
 @lru_cache(maxsize=4096)
-def _bouts(session: Session) -> tuple[tuple[str, Bout], ...]:
-    return tuple(split(session).items())
+def bouts(session: Session) -> tuple[tuple[str, Bout], ...]:
+    """As `retrowalk.model.load.split`, without its fit of the cost of going backward where none is needed."""
+    share, minutes = session.backward_share, session.minutes
+    if session.match != "time" and share > 0:
+        return tuple(split(session).items())
+    if session.modality not in LOCOMOTION:
+        return ((session.modality, Bout(minutes, None, 0.0)),) if minutes > 0 else ()
+    parts = (("forward", (1 - share) * minutes), ("backward", share * minutes))
+    return tuple(
+        (f"{session.modality}_{way}", Bout(part, session.speed, session.grade))
+        for way, part in parts
+        if part > 0
+    )
 
 
 @lru_cache(maxsize=64)

@@ -93,14 +93,14 @@ def _most(component: str, outcome: str) -> tuple[tuple[str, float], ...]:
 
 def _of_component(asked: Asked, outcome: str, preset: str, ages: tuple[float, float]) -> Iterator[Finding]:
     known, begun = studied(asked.component, outcome), ((asked.first, 0.0),)
+    if preset not in known.populations:
+        yield Finding("condition", asked.component, begun)
     if not known.covers_age(*ages):
         yield Finding("age", asked.component, begun)
     for item, most in _most(asked.component, outcome):
         steps = asked.steps.get(item)
         if steps and steps[-1][1] > most:
             yield Finding(item, asked.component, tuple(step for step in steps if step[1] > most))
-    if preset not in known.populations:
-        yield Finding("condition", asked.component, begun)
     if not known.dose_stated:
         yield Finding("dose_assumed", asked.component, begun)
 
