@@ -175,8 +175,8 @@ def atheris_for(seconds: int) -> None:
     for number, scenario in enumerate(SHIPPED):
         (corpus / f"{number}").write_bytes(b"\1" + scenario.read_bytes()[:4000])
     (corpus / "store").write_bytes(b"\0\5\0\40{}")
-    atheris.Setup([sys.argv[0], str(corpus), "-timeout=10", f"-rss_limit_mb={MEGABYTES}", "-verbosity=0", f"-artifact_prefix={folder}/",
-                   "-max_len=4096"], one)  # fmt: skip
+    atheris.Setup([sys.argv[0], str(corpus), "-timeout=10", f"-rss_limit_mb={MEGABYTES}", "-verbosity=0",
+                   f"-artifact_prefix={folder}/", "-max_len=4096"], one)  # fmt: skip
     atheris.Fuzz()
 
 

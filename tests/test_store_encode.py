@@ -30,10 +30,11 @@ def dataset(dtype: str) -> xr.Dataset:
     )
 
 
+@pytest.mark.parametrize("pack", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "int8", "int32", "int64", "uint16", "bool"])
-def test_every_block_has_the_bytes_that_zarr_writes(tmp_path: Path, dtype: str) -> None:
+def test_every_block_has_the_bytes_that_zarr_writes(tmp_path: Path, dtype: str, pack: int) -> None:
     data = dataset(dtype)
-    with store.create(tmp_path / "a.zarr", data, digests={"x": "y"}, block=BLOCK) as writer:
+    with store.create(tmp_path / "a.zarr", data, digests={"x": "y"}, block=BLOCK, pack=pack) as writer:
         known = encoders(writer.path, writer.layout)
         assert set(known) == ({"a", "b"} if dtype != "bool" else set(known))
         for number in range(writer.layout.blocks):
@@ -41,7 +42,8 @@ def test_every_block_has_the_bytes_that_zarr_writes(tmp_path: Path, dtype: str) 
             ours = writer.blocks.write(number, data.isel(case=part))
             written = {file: (writer.path / file).read_bytes() for file in ours.files}
             for file, name in writer.layout.files_of(number).items():
-                zarrs = zarr.open_array(DurableStore(writer.path), path=name, mode="r+").with_config(
+                through = DurableStore(writer.path, layout=writer.layout)
+                zarrs = zarr.open_array(through, path=name, mode="r+").with_config(
                     {"write_empty_chunks": True}
                 )
                 zarrs[part] = data[name].values[part]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from retrowalk.engine.store.layout import Layout, Variable, waiting
 from retrowalk.engine.store.names import ZARR
+from retrowalk.engine.store.packs import head_of, head_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,14 @@ class Encoder:
         What a short block is filled with.
     blosc : mapping
         Zarr's configuration of the compressor.
+    part : bool
+        Whether the file is a part of a pack, which begins with an index.
     """
 
     shape: tuple[int, ...]
     fill: float
     blosc: dict[str, Any]
+    part: bool = False
 
     def encode(self, values: NDArray[Any]) -> bytes:
         """The file of a block with these numbers, as many cases as the block has."""
@@ -52,7 +56,8 @@ class Encoder:
             np.ascontiguousarray(values), told["cname"].encode(), told["clevel"], _SHUFFLES[told["shuffle"]],
             told["blocksize"], typesize=told["typesize"],
         )  # fmt: skip
-        return packed + int(google_crc32c.value(packed)).to_bytes(4, "little")
+        piece = packed + int(google_crc32c.value(packed)).to_bytes(4, "little")
+        return head_of(np.array([[head_size(1), len(piece)]], np.uint64)) + piece if self.part else piece
 
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
@@ -91,6 +96,23 @@ def _encoder(described: Any, variable: Variable, block: int) -> Encoder | None: 
             ],
         } if tuple(chunk) == shape and told == fill and _plain(numbers, blosc):
             return Encoder(shape, np.nan if fill == "NaN" else 0, blosc)
+        case {
+            "codecs": [
+                {
+                    "name": "sharding_indexed",
+                    "configuration": {
+                        "chunk_shape": [*chunk],
+                        "codecs": [*codecs],
+                        "index_codecs": [{"name": "bytes"} as index, {"name": "crc32c"}],
+                        "index_location": "start",
+                    },
+                }
+            ]
+        } if index.get("configuration") == {"endian": "little"}:
+            # A part of a pack: what would be a file of its own in a smaller store, behind an index.
+            grid = {"name": "regular", "configuration": {"chunk_shape": chunk}}
+            small = _encoder({**described, "chunk_grid": grid, "codecs": codecs}, variable, block)
+            return replace(small, part=True) if small else None
         case _:
             return None
 
