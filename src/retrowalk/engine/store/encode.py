@@ -2,14 +2,15 @@
 
 Through Zarr a small piece takes two milliseconds, nearly all of it on the way between threads. Only arrays
 described exactly as `retrowalk.engine.store.template` describes small ones are encoded here: little-endian
-numbers, Blosc, CRC-32C, one piece per block. The bytes are those that Zarr writes.
+numbers, Blosc, CRC-32C, one piece per block, as a file of its own or behind the index of a part. The bytes
+are those that Zarr writes.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,13 @@ class Encoder:
     blosc : mapping
         Zarr's configuration of the compressor.
     part : bool
-        Whether the file is a part of a pack, which begins with an index.
+        Whether blocks are parts of packs.
     """
 
     shape: tuple[int, ...]
     fill: float
     blosc: dict[str, Any]
-    part: bool = False
+    part: bool
 
     def encode(self, values: NDArray[Any]) -> bytes:
         """The file of a block with these numbers, as many cases as the block has."""
@@ -66,7 +67,7 @@ _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 def encoders(root: Path, layout: Layout) -> dict[str, Encoder]:
     """Encoders by name of those variables whose description is one that `Encoder` knows."""
     found = {
-        variable.name: _encoder(_described(root, variable.name), variable, layout.block)
+        variable.name: _encoder(_described(root, variable.name), variable, layout)
         for variable in layout.streamed
     }
     return {name: encoder for name, encoder in found.items() if encoder is not None}
@@ -81,38 +82,37 @@ def _described(root: Path, name: str) -> Any:  # noqa: ANN401  anything may stan
     return None
 
 
-def _encoder(described: Any, variable: Variable, block: int) -> Encoder | None:  # noqa: ANN401  as read
-    shape = (block, *variable.shape[1:])
+def _encoder(described: Any, variable: Variable, layout: Layout) -> Encoder | None:  # noqa: ANN401  as read
+    shape = (layout.block, *variable.shape[1:])
+    whole, codecs = (shape[0] * layout.pack, *shape[1:]), _codecs_of_part(described, shape)
+    if layout.pack == 1:
+        whole, codecs = shape, described.get("codecs") if isinstance(described, dict) else None
     fill = "NaN" if variable.dtype == "float32" else 0
-    match described:
+    match described, codecs:
         case {
             "data_type": variable.dtype,
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [*chunk]}},
             "fill_value": told,
-            "codecs": [
-                {"name": "bytes"} as numbers,
-                {"name": "blosc", "configuration": dict(blosc)},
-                {"name": "crc32c"},
-            ],
-        } if tuple(chunk) == shape and told == fill and _plain(numbers, blosc):
-            return Encoder(shape, np.nan if fill == "NaN" else 0, blosc)
-        case {
-            "codecs": [
-                {
-                    "name": "sharding_indexed",
-                    "configuration": {
-                        "chunk_shape": [*chunk],
-                        "codecs": [*codecs],
-                        "index_codecs": [{"name": "bytes"} as index, {"name": "crc32c"}],
-                        "index_location": "start",
-                    },
-                }
-            ]
-        } if index.get("configuration") == {"endian": "little"}:
-            # A part of a pack: what would be a file of its own in a smaller store, behind an index.
-            grid = {"name": "regular", "configuration": {"chunk_shape": chunk}}
-            small = _encoder({**described, "chunk_grid": grid, "codecs": codecs}, variable, block)
-            return replace(small, part=True) if small else None
+        }, [
+            {"name": "bytes"} as numbers,
+            {"name": "blosc", "configuration": dict(blosc)},
+            {"name": "crc32c"},
+        ]:
+            if tuple(chunk) == whole and told == fill and _plain(numbers, blosc):
+                return Encoder(shape, np.nan if fill == "NaN" else 0, blosc, layout.pack > 1)
+    return None
+
+
+def _codecs_of_part(described: Any, shape: tuple[int, ...]) -> Any:  # noqa: ANN401  as read
+    """What pieces of packs are encoded by, where a part is one piece behind an index as `packs` has it."""
+    match described:
+        case {"codecs": [{"name": "sharding_indexed", "configuration": dict(told)}]} if told == {
+            "chunk_shape": list(shape),
+            "codecs": told.get("codecs"),
+            "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+            "index_location": "start",
+        }:
+            return told["codecs"]
         case _:
             return None
 
