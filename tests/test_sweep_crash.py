@@ -72,7 +72,7 @@ for kill in range(int(sys.argv[2])):
     opens = sweep_samples.opens_plainly(path)
     assert finished or not opens, "an unfinished store opens as a whole"
     assert store.verify(path) == [], "wrong bytes"
-    now = set(store.check.read(path / "_retrowalk" / "manifest.jsonl", store.check.read_layout(path)))
+    now = set(store.manifest.read(path / "_retrowalk" / "manifest.jsonl", store.check.read_layout(path)))
     assert kept <= now, "finished cases were lost"
     kept = now
     if finished and opens:
