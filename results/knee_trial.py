@@ -13,7 +13,9 @@ from pathlib import Path
 import xarray as xr
 
 import retrowalk
+from retrowalk.catalogue import outcomes
 from retrowalk.scenario import scenario_from_data
+from retrowalk.scenario.gather import sentences, spread_cases
 
 HERE = Path(__file__).parent
 PUBLISHED = "alghadir2019"
@@ -66,6 +68,16 @@ def table(posterior: xr.Dataset, prior: xr.Dataset) -> list[str]:
     return lines
 
 
+def beyond_studies() -> list[str]:
+    """Where the trial's arms go beyond what studies of the same training on the same outcome did."""
+    scenario = retrowalk.load_scenario(HERE.parent / "scenarios" / "knee_trial.yaml")
+    lines = []
+    for outcome in scenario.outcomes:
+        found = sentences(spread_cases(scenario), outcome, DAY)
+        lines += [f"- {outcomes()[outcome].label}: {one}" for one in found]
+    return ["Beyond the studies in the tables:", "", *lines, ""] if lines else []
+
+
 def main() -> None:
     """Write the page beside this script."""
     posterior, prior = trial("posterior"), trial("prior")
@@ -83,6 +95,7 @@ def main() -> None:
         "",
         *table(posterior, prior),
         "",
+        *beyond_studies(),
         posterior.attrs["comment"],
         "",
     ]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import xarray as xr
 
 import retrowalk
+from retrowalk.scenario import scenario_from_json
+from retrowalk.scenario.gather import respects, spread_cases
 
 OUTCOMES = ("knee_pain", "disability", "quadriceps_strength")
 COLOURS = {10: "#9ecae1", 20: "#3182bd", 30: "#08306b"}
@@ -24,6 +27,12 @@ def difference(result: xr.Dataset, outcome: str) -> xr.DataArray:
     """Mean change over members, walking minus usual care, per draw."""
     change = retrowalk.to_grid(result)[f"{outcome}_change"].sel(statistic="mean", day=DAY).isel(replicate=0)
     return change.sel(arm="walking") - change.sel(arm="usual_care")
+
+
+def beyond_studies(result: xr.Dataset, outcome: str) -> list[str]:
+    """In what some of the cases go beyond the studies of an outcome, by kind of training."""
+    scenario = scenario_from_json(result.attrs["scenario"])
+    return respects(spread_cases(scenario), outcome, DAY)
 
 
 def panel(axes: plt.Axes, result: xr.Dataset, outcome: str) -> None:
@@ -39,7 +48,9 @@ def panel(axes: plt.Axes, result: xr.Dataset, outcome: str) -> None:
     sign = -1 if facts["better"] == "lower" else 1
     axes.axhline(sign * facts["minimal_important_change"], color="#c0392b", ls="--", lw=1,
                  label="smallest change that matters to a person")  # fmt: skip
-    axes.set(xlabel="share of the minutes walked backwards", ylabel=f"against usual care [{facts['units']}]")
+    beyond = f"Beyond the studies: {'; '.join(beyond_studies(result, outcome)) or 'nothing'}."
+    axes.set_xlabel("\n".join(["share of the minutes walked backwards", "", *wrap(beyond, 46)]), fontsize=9)
+    axes.set_ylabel(f"against usual care [{facts['units']}]")
     axes.set_title(f"{facts['label']}\n({facts['better']} is better)", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -48,7 +59,7 @@ def main(store: str) -> None:
     """Write the picture beside this script."""
     result = retrowalk.open_results(store)
     mpl.use("Agg")
-    figure, axes = plt.subplots(1, 3, figsize=(11, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4.7), layout="constrained")
     for where, outcome in zip(axes, OUTCOMES, strict=True):
         panel(where, result, outcome)
     handles, labels = axes[0].get_legend_handles_labels()

@@ -9,7 +9,7 @@ from retrowalk.evidence import load_evidence
 from retrowalk.scenario.beyond import Finding, beyond
 from retrowalk.scenario.cases import chosen_cases, number_of_cases
 from retrowalk.scenario.scenario import Scenario
-from retrowalk.scenario.sentences import clause, named, value_at
+from retrowalk.scenario.sentences import clause, is_studied, named, value_at
 
 #: Cases of a sweep that are looked at; of more, so many spread evenly.
 MOST_CASES = 300
@@ -79,8 +79,8 @@ def respects(cases: Cases, outcome: str, day: int) -> list[str]:
                 found.setdefault(component, {})[ASKED[flag]] = None
     alike: dict[tuple[str, ...], list[str]] = {}
     for component, words in found.items():
-        everything = len(words) >= len(ASKED) - 2
-        alike.setdefault(("everything",) if everything else tuple(words), []).append(component)
+        studied = not component or is_studied(component, outcome)
+        alike.setdefault(tuple(words) if studied else ("everything",), []).append(component)
     parts = [
         f"{_listed(components)}: {', '.join(words)}" if any(components) else ", ".join(words)
         for words, components in alike.items()

@@ -48,6 +48,11 @@ def clause(one: Finding, scenario: Scenario, outcome: str, day: int, *, up_to: b
     return f"{amount}: {_studied(known, one.flag, most, absent, unit)}"
 
 
+def is_studied(component: str, outcome: str) -> bool:
+    """Whether any training study of a component measured an outcome."""
+    return studied(component, outcome).arms > 0
+
+
 def named(component: str) -> str:
     """A component as a reader calls it, in the middle of a sentence."""
     label = modalities()[component].label
