@@ -24,7 +24,7 @@ class Reductions:
         )
         self.numbers, self.kept = np.empty(members, np.uint16), np.empty(members, np.float32)
         self.marks = np.zeros((members + 7) // 8 * 8, np.uint8)
-        self.tables = np.empty((5, BUCKETS + 1), np.int32)
+        self.tables = np.empty((6, BUCKETS + 1), np.int32)
         self.probabilities = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
         self.time_mean_sd(members)
         self.time_quantiles(members)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from retrowalk.kernels import normal, philox
+from retrowalk.kernels.normal_single import quantile_of_word
 
 WORD = st.integers(0, 2**32 - 1)
 
@@ -170,3 +171,19 @@ def test_cdf_equals_scipy_and_undoes_the_quantile():
     np.testing.assert_allclose(got, special.ndtr(z), rtol=1e-12)
     inside = np.abs(z) < 5
     np.testing.assert_allclose(quantiles(got[inside]), z[inside], rtol=1e-9, atol=1e-12)
+
+
+def test_normals_in_single_precision_are_those_in_double() -> None:
+    """Over 10^6 keys, and at the ends of the words: both tails to the last word."""
+    double, single = np.empty(1_000_000), np.empty(1_000_000, np.float32)
+    philox.fill_normal(np.uint64(5), 17, 3, 1, 0, double)
+    philox.fill_normal_single(np.uint64(5), 17, 3, 1, 0, single)
+    assert np.max(np.abs(single - double) / (np.abs(double) + 1e-6)) < 1e-6
+    assert abs(single.mean(dtype=float)) < 4e-3
+    assert abs(single.std(dtype=float) - 1) < 3e-3
+    assert stats.kstest(single.astype(float), "norm").pvalue > 1e-3
+    words = np.array([0, 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1], np.uint64)
+    exact = stats.norm.ppf((words.astype(float) + 0.5) / 2**32)
+    found = np.array([quantile_of_word(word) for word in words])
+    np.testing.assert_allclose(found, exact, rtol=1e-6, atol=1e-15)
+    assert found[0] == -found[-1]

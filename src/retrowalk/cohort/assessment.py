@@ -33,6 +33,6 @@ def measurement_noise(
 def fill_measurement_noise(
     seed: int, replicate: int, first: int, outcome_slot: int, day: int, out: NDArray[np.float32]
 ) -> None:
-    """Fill `out` with the numbers of `measurement_noise` in single precision."""
+    """Fill `out` with the numbers of `measurement_noise` in single precision, within 1e-6 of them."""
     key = keyed.key(seed, keyed.NOISE + outcome_slot, day, replicate, first, len(out))
     philox.fill_normal_single(*key, out)

@@ -23,6 +23,7 @@ from retrowalk.engine.pieces import Course, arguments, lay_course, schedule_of
 from retrowalk.engine.plan import ArmPlan
 from retrowalk.kernels.arguments import Drive, Measure, Members, Model, Rates, Schedule, Statistics
 from retrowalk.kernels.cohort import BLOCK, ROWS, respond
+from retrowalk.kernels.reduction import WHOLE, empty_tally
 from retrowalk.kernels.summaries import summarize_daily, summarize_superposed
 from retrowalk.scenario import scenario_from_data
 
@@ -116,7 +117,8 @@ class CoreWork:
     def _summarize(self, kernel: Callable[..., int], course: Course, k: int) -> None:
         model, rates, drive, measure = self._told[course.superposed][k]
         kernel(model, self.schedule, rates, drive, self.members[k], measure, self.noise[k],
-               np.array(QUANTILES), Statistics(*(out[k] for out in self.statistics)))  # fmt: skip
+               np.array(QUANTILES), WHOLE, empty_tally(0, 0, 0),
+               Statistics(*(out[k] for out in self.statistics)))  # fmt: skip
 
     def _follow(self, k: int) -> None:
         model, rates, drive, _ = self._told[False][k]

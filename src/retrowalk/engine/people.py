@@ -22,8 +22,8 @@ from retrowalk.scenario import Scenario
 Single = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
-#: Traits of cohorts up to this size are kept for the next arm or draw.
-KEPT = 65_536
+#: Members from which on their traits are drawn anew rather than kept for the next arm or draw.
+MANY = 65_536
 
 #: Part of an instrument's step by which the minimal important change is lowered: a reading that equals it has
 #: reached it, whatever the last bit of a single-precision difference.
@@ -121,22 +121,27 @@ class People:
     """Members of one replicate: the same seed and replicate give the same people everywhere.
 
     `key` is the pair (seed, replicate) of their random numbers. They are drawn when asked for, since those
-    of all outcomes at once would take more memory than all else.
+    of all outcomes at once would take more memory than all else. `first` is the number of the first of them.
     """
 
     key: tuple[int, int]
     size: int
+    first: int = 0
+
+    def part(self, begin: int, end: int) -> People:
+        """Members `begin` to `end` - 1 of these, or up to the last of them."""
+        return People(self.key, min(end, self.size) - begin, self.first + begin)
 
     def members(self, measure: Measure, first_day: int) -> Members:
         """Traits for one outcome; `first_day` is the day of the baseline assessment."""
-        draw = _members if self.size <= KEPT else _members.__wrapped__
-        return draw(self.key, self.size, measure, first_day)
+        draw = _members if self.size < MANY else _members.__wrapped__
+        return draw(self, measure, first_day)
 
     def noise(self, measure: Measure, days: Sequence[int]) -> Single:
         """Standard normal errors of measurement, (days, members)."""
         out = np.empty((len(days), self.size), np.float32)
         for row, day in zip(out, days, strict=True):
-            fill_measurement_noise(*self.key, 0, measure.slot, day, row)
+            fill_measurement_noise(*self.key, self.first, measure.slot, day, row)
         return out
 
 
@@ -147,14 +152,15 @@ def recruit(scenario: Scenario, replicate: int) -> People:
 
 # Draws and arms share their people.
 @functools.lru_cache(maxsize=32)
-def _members(key: tuple[int, int], size: int, measure: Measure, first_day: int) -> Members:
-    z = np.asarray(response_z(*key, 0, size, measure.slot), np.float32)
-    score = baseline_z(*key, 0, size, measure.slot, (measure.low, measure.high))
+def _members(people: People, measure: Measure, first_day: int) -> Members:
+    drawn = (*people.key, people.first, people.size, measure.slot)
+    z = np.asarray(response_z(*drawn), np.float32)
+    score = baseline_z(*drawn, (measure.low, measure.high))
     start = np.asarray(measure.mu + measure.sd * score, np.float32)
     kind, lower, upper, lowest, highest, step, sem = measure.link
     true, observed = np.empty_like(start), np.empty_like(start)
     inverse_link(int(kind), lower, upper, start, true)
-    record(true, People(key, size).noise(measure, [first_day])[0], sem, lowest, highest, step, observed)
+    record(true, people.noise(measure, [first_day])[0], sem, lowest, highest, step, observed)
     return Members(z, start, true, observed)
 
 
@@ -171,7 +177,11 @@ def presence(people: People, plan: ArmPlan, scenario: Scenario) -> tuple[Flags, 
     days = np.array(recorded_days(scenario), dtype=np.int64)
     left = 7 * weeks_completed(*people.key, 0, people.size, plan.hazard)
     attended = attendance_mask(*people.key, 0, people.size, plan.days, plan.attendance, plan.spread)
-    attended &= plan.days[:, None] < left[None, :]
-    stays = scenario.adherence.dropout == "stay_assessed"
-    assessed = np.ones((len(days), people.size), bool) if stays else days[:, None] <= left[None, :]
-    return attended, np.ascontiguousarray(assessed)
+    # Row by row: of a million members even a table of truth values is large.
+    for day, row in zip(plan.days, attended, strict=True):
+        row &= day < left
+    assessed = np.ones((len(days), people.size), bool)
+    if scenario.adherence.dropout != "stay_assessed":
+        for day, row in zip(days, assessed, strict=True):
+            row[:] = day <= left
+    return attended, assessed

@@ -15,10 +15,19 @@ from retrowalk.engine import variables
 from retrowalk.engine.case import Setting
 from retrowalk.engine.drive import FAMILIES, FORMS, impulses
 from retrowalk.engine.outputs import QUANTILES
-from retrowalk.engine.people import People, presence, recruit
+from retrowalk.engine.people import MANY, People, presence, recruit
 from retrowalk.engine.plan import ArmPlan
 from retrowalk.errors import RunError
-from retrowalk.kernels.arguments import Drive, Measure, Model, Rates, Schedule, Statistics
+from retrowalk.kernels.arguments import Drive, Measure, Model, Rates, Schedule, Statistics, Tally
+from retrowalk.kernels.reduction import (
+    COLLECTING,
+    COUNTING,
+    OPENING,
+    WHOLE,
+    empty_tally,
+    read_quantiles,
+    seek_quantiles,
+)
 from retrowalk.kernels.summaries import follow, summarize_daily, summarize_superposed
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -26,6 +35,8 @@ Piece = Callable[[], None]
 
 #: Cases that walk through their days together; what is kept for each is small.
 TOGETHER = 64
+#: Members times cases that walk through their days together.
+AT_MOST = 2**22
 #: Members times draws of a piece: what is kept of them stays in the caches.
 AT_ONCE = 65_536
 #: Draws of a piece at most, so that few members keep all threads busy too.
@@ -89,7 +100,8 @@ def together(settings: Iterable[Setting]) -> Iterator[list[Setting]]:
     known: tuple[Any, ...] | None = None
     for setting in settings:
         key = _alike(setting)
-        if run and (key != known or len(run) == TOGETHER):
+        most = max(1, min(TOGETHER, AT_MOST // setting.scenario.population.size))
+        if run and (key != known or len(run) == most):
             yield run
             run = []
         run.append(setting)
@@ -180,24 +192,64 @@ def arguments(setting: Setting, course: Course, k: int, draws: slice) -> tuple[M
     )
 
 
+def _no_noise(days: int, size: int) -> NDArray[np.float32]:
+    return np.zeros((days, size), np.float32)
+
+
 def _told(
-    setting: Setting, course: Course, people: People, schedule: Schedule, k: int, draws: slice
-) -> tuple[Any, ...]:
+    setting: Setting, course: Course, people: People, schedule: Schedule, k: int, draws: slice, *,
+    noisy: bool = True,
+) -> tuple[Any, ...]:  # fmt: skip
     model, rates, drive, measure = arguments(setting, course, k, draws)
     days = schedule.recorded.tolist()
     members = people.members(setting.measures[k], days[0])
-    return model, schedule, rates, drive, members, measure, people.noise(setting.measures[k], days)
+    # Nothing is measured anew while values are collected.
+    noise = people.noise(setting.measures[k], days) if noisy else _no_noise(len(days), people.size)
+    return model, schedule, rates, drive, members, measure, noise
 
 
 def _summarize(
     setting: Setting, course: Course, people: People, schedule: Schedule, k: int, draws: slice
 ) -> dict[str, NDArray[np.float32]]:
     """Statistics of outcome `k`, (cases, draws, n, days) by ending of the variable's name."""
-    told = _told(setting, course, people, schedule, k, draws)
-    out = _room(len(course.drive.gain), draws.stop - draws.start, len(schedule.recorded))
-    run: Callable[..., int] = summarize_superposed if course.superposed else summarize_daily
-    _check(run(*told, np.array(QUANTILES), Statistics(*out.values())), course.plan.name)
+    cases, count, days = len(course.drive.gain), draws.stop - draws.start, len(schedule.recorded)
+    out = _room(cases, count, days)
+    statistics, probabilities = Statistics(*out.values()), np.array(QUANTILES)
+    kernel: Callable[..., int] = summarize_superposed if course.superposed else summarize_daily
+
+    def run(stage: int, begin: int, tally: Tally) -> None:
+        end = begin + MANY
+        part = schedule if people.size <= MANY else _part(schedule, begin, end)
+        told = _told(setting, course, people.part(begin, end), part, k, draws, noisy=stage != COLLECTING)
+        _check(kernel(*told, probabilities, stage, tally, statistics), course.plan.name)
+
+    if people.size <= MANY:
+        run(WHOLE, 0, empty_tally(0, 0, 0))
+    else:
+        in_chunks(run, people.size, empty_tally(cases, count, days), schedule, statistics)
     return out
+
+
+def in_chunks(
+    run: Callable[[int, int, Tally], None], size: int, tally: Tally, schedule: Schedule,
+    statistics: Statistics,
+) -> None:  # fmt: skip
+    """Go through the members twice, `MANY` at a time: little is kept, and the statistics are exact."""
+    counts, probabilities = schedule.assessed.sum(axis=1), np.array(QUANTILES)
+    for begin in range(0, size, MANY):
+        run(COUNTING if begin else OPENING, begin, tally)
+    used = seek_quantiles(tally, counts, probabilities, statistics)
+    tally = tally._replace(kept=np.empty(used, np.float32))
+    for begin in range(0, size, MANY):
+        run(COLLECTING, begin, tally)
+    read_quantiles(tally, counts, probabilities, statistics)
+
+
+def _part(schedule: Schedule, begin: int, end: int) -> Schedule:
+    attended, assessed = (
+        np.ascontiguousarray(flags[:, begin:end]) for flags in (schedule.attended, schedule.assessed)
+    )
+    return schedule._replace(attended=attended, assessed=assessed)
 
 
 def _room(cases: int, draws: int, days: int) -> dict[str, NDArray[np.float32]]:

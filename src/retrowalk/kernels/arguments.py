@@ -138,3 +138,31 @@ class Statistics(NamedTuple):
     change_quantile: Array
     observed: Array
     responders: Array
+
+
+class Tally(NamedTuple):
+    """What is carried from one chunk of members to the next, by (case, draw, record).
+
+    Attributes
+    ----------
+    shift : (..., 3) float32
+        A true value, a true change and a change as measured, near which all lie.
+    ranges : (..., 2, 2) float32
+        Where quantiles of true values and true changes are sought: see `kernels.statistics.range_of`.
+    sums : (..., 3, 2, LANES) float64
+        See `kernels.statistics.add_moments`.
+    past : (..., 3) int64
+        Members past the minimal important change, as in `Statistics.responders`.
+    sizes, ends : (..., 2, BUCKETS + 1) int32
+        Values in each bucket; where those of the buckets sought end in `kept`.
+    kept : (n,) float32
+        Values of all buckets sought, whatever they are of.
+    """
+
+    shift: Array
+    ranges: Array
+    sums: Array
+    past: Array
+    sizes: Array
+    ends: Array
+    kept: Array

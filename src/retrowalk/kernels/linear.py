@@ -26,7 +26,7 @@ FITNESS, FATIGUE, DELAY = range(3)
 
 @jit
 def fading(decay: Array, longest: int) -> Array:
-    """a^n of fitness, fatigue and delay for n from 0 to `longest`, (longest + 1, 3), as precise as `decay`."""
+    """a^n of fitness, fatigue and delay, (longest + 1, 3), for n from 0 on, as precise as `decay`."""
     powers = np.empty((longest + 1, 3), decay.dtype)
     for row in range(3):
         power = 1.0

@@ -80,8 +80,18 @@ def mean_sd(sums: Array, shift: float, count: int, out: Array) -> None:
 
 
 @jit
-def _number(values: Array, here: Array, low: np.float32, scale: np.float32, numbers: Array) -> None:
-    """Bucket of each value; the first and the last bucket take what lies beyond, the first NaN too."""
+def range_of(mean: float, sd: float, out: Array) -> None:
+    """Lower end and buckets per unit of the range in which quantiles are sought."""
+    out[0] = mean - _REACH * sd
+    out[1] = BUCKETS / (2.0 * _REACH * sd) if sd > 0.0 else math.inf
+
+
+@jit
+def number(values: Array, here: Array, low: np.float32, scale: np.float32, numbers: Array) -> None:
+    """Bucket of each value; the first and the last bucket take what lies beyond, the first NaN too.
+
+    Numbers never fall where values rise, whatever the range, so that ranks can be sought in buckets.
+    """
     for i in range(values.shape[0]):
         place = (values[i] - low) * scale
         place = place if place > _ZERO else _ZERO
@@ -89,8 +99,8 @@ def _number(values: Array, here: Array, low: np.float32, scale: np.float32, numb
 
 
 @jit
-def _count(numbers: Array, size: int, tables: Array) -> None:
-    """How many values each bucket has, into the first row of `tables`."""
+def add_counts(numbers: Array, size: int, tables: Array, sizes: Array) -> None:
+    """Add how many of the first `size` values each bucket has; `tables` (4, BUCKETS + 1) is a workspace."""
     tables[:] = 0
     first, second, third, fourth = tables[0], tables[1], tables[2], tables[3]
     whole = size - size % _TURNS
@@ -102,7 +112,7 @@ def _count(numbers: Array, size: int, tables: Array) -> None:
     for i in range(whole, size):
         first[numbers[i]] += 1
     for b in range(first.shape[0]):
-        first[b] += second[b] + third[b] + fourth[b]
+        sizes[b] += first[b] + second[b] + third[b] + fourth[b]
 
 
 @jit
@@ -115,20 +125,14 @@ def _locate(sizes: Array, rank: int, bucket: int, before: int) -> tuple[int, int
 
 
 @jit
-def _mark(numbers: Array, bucket: np.uint16, marks: Array) -> None:
-    for i in range(numbers.shape[0]):
-        marks[i] |= numbers[i] == bucket
+def seek(sizes: Array, count: int, probabilities: Array, begin: int, ends: Array) -> int:
+    """Find the buckets in which quantiles of `count` values lie.
 
-
-@jit
-def _gather(
-    values: Array, count: int, numbers: Array, marks: Array, sizes: Array, probabilities: Array,
-    ends: Array, kept: Array,
-) -> None:  # fmt: skip
-    """Copy the buckets in which quantiles lie to `kept`, each in one piece that ends at `ends[bucket]`."""
+    `ends` becomes the place where such a bucket begins when they are kept one behind the other from `begin`
+    on, and -1 for all others. Returns the place behind the last.
+    """
     ends[:] = -1
-    marks[:] = 0
-    bucket = before = used = 0
+    bucket, before, used = 0, 0, begin
     for q in range(probabilities.shape[0]):
         position = probabilities[q] * (count - 1)
         for rank in range(math.floor(position), math.ceil(position) + 1):
@@ -136,16 +140,31 @@ def _gather(
             if ends[bucket] < 0:
                 ends[bucket] = used
                 used += sizes[bucket]
-                _mark(numbers, np.uint16(bucket), marks)
+    return used
+
+
+@jit
+def _mark(numbers: Array, bucket: np.uint16, marks: Array) -> None:
+    for i in range(numbers.shape[0]):
+        marks[i] |= numbers[i] == bucket
+
+
+@jit
+def collect(values: Array, numbers: Array, ends: Array, marks: Array, kept: Array) -> None:
+    """Copy the values of the buckets that `seek` found to `kept`; `ends` moves behind each one's last."""
+    marks[:] = 0
+    for bucket in range(BUCKETS):
+        if ends[bucket] >= 0:
+            _mark(numbers, np.uint16(bucket), marks)
     # Eight marks at a time: hardly any are set.
     words = marks.view(np.uint64)
     for w in range(words.shape[0]):
         if words[w] != 0:
             for i in range(8 * w, 8 * w + 8):
                 if marks[i]:
-                    number = numbers[i]
-                    kept[ends[number]] = values[i]
-                    ends[number] += 1
+                    bucket = numbers[i]
+                    kept[ends[bucket]] = values[i]
+                    ends[bucket] += 1
 
 
 @jit
@@ -180,8 +199,23 @@ def _order(kept: Array, sizes: Array, ends: Array, bucket: int, rank: int) -> fl
 
 
 @jit
-def _sort(values: Array, here: Array, kept: Array) -> None:
-    """Copy the few values that are `here` to `kept`, in ascending order (insertion sort)."""
+def read(kept: Array, sizes: Array, ends: Array, count: int, probabilities: Array, out: Array) -> None:
+    """Quantiles of `count` values from the buckets that were collected, by linear interpolation."""
+    bucket = before = 0
+    for q in range(probabilities.shape[0]):
+        position = probabilities[q] * (count - 1)
+        rank = math.floor(position)
+        bucket, before = _locate(sizes, rank, bucket, before)
+        below = above = _order(kept, sizes, ends, bucket, rank - before)
+        if position > rank:
+            bucket, before = _locate(sizes, rank + 1, bucket, before)
+            above = _order(kept, sizes, ends, bucket, rank + 1 - before)
+        out[q] = below + (position - rank) * (above - below)
+
+
+@jit
+def _of_few(values: Array, here: Array, count: int, probabilities: Array, kept: Array, out: Array) -> None:
+    """Quantiles of few values, by putting those that are `here` in order (insertion sort)."""
     used = 0
     for i in range(values.shape[0]):
         if here[i]:
@@ -191,6 +225,11 @@ def _sort(values: Array, here: Array, kept: Array) -> None:
                 place -= 1
             kept[place] = value
             used += 1
+    for q in range(probabilities.shape[0]):
+        position = probabilities[q] * (count - 1)
+        rank = math.floor(position)
+        below, above = kept[rank], kept[min(rank + 1, count - 1)]
+        out[q] = below + (position - rank) * (above - below)
 
 
 @jit
@@ -212,30 +251,18 @@ def quantiles(
     `mean` and `sd` say where to look; the result is exact whatever they are, as the buckets in which a
     quantile lies are searched value by value. Workspaces: `numbers` (uint16) and `kept` as long as
     `values`, `marks` (uint8) that length rounded up to a multiple of 8 and zero beyond it, `tables`
-    (5, BUCKETS + 1) int32.
+    (6, BUCKETS + 1) int32.
     """
     if not sd > 0.0:
         out[:] = mean if count == 1 or sd == 0.0 else np.nan
-        return
-    few = count <= FEW
-    sizes, ends = tables[0], tables[_TURNS]
-    if few:
-        _sort(values, here, kept)
+    elif count <= FEW:
+        _of_few(values, here, count, probabilities, kept, out)
     else:
-        scale = np.float32(BUCKETS / (2.0 * _REACH * sd))
-        _number(values, here, np.float32(mean - _REACH * sd), scale, numbers)
-        _count(numbers, values.shape[0], tables[:_TURNS])
-        _gather(values, count, numbers, marks, sizes, probabilities, ends, kept)
-    bucket = before = 0
-    for q in range(probabilities.shape[0]):
-        position = probabilities[q] * (count - 1)
-        rank = math.floor(position)
-        if few:
-            below, above = kept[rank], kept[min(rank + 1, count - 1)]
-        else:
-            bucket, before = _locate(sizes, rank, bucket, before)
-            below = above = _order(kept, sizes, ends, bucket, rank - before)
-            if position > rank:
-                bucket, before = _locate(sizes, rank + 1, bucket, before)
-                above = _order(kept, sizes, ends, bucket, rank + 1 - before)
-        out[q] = below + (position - rank) * (above - below)
+        sizes, ends, where = tables[_TURNS], tables[_TURNS + 1], np.empty(2, np.float32)
+        range_of(mean, sd, where)
+        number(values, here, where[0], where[1], numbers)
+        sizes[:] = 0
+        add_counts(numbers, values.shape[0], tables[:_TURNS], sizes)
+        seek(sizes, count, probabilities, 0, ends)
+        collect(values, numbers, ends, marks, kept)
+        read(kept, sizes, ends, count, probabilities, out)

@@ -8,12 +8,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.kernels.arguments import Drive, Measure, Members, Model, Rates, Schedule, Statistics
+from retrowalk.kernels.arguments import Drive, Measure, Members, Model, Rates, Schedule, Statistics, Tally
 from retrowalk.kernels.cohort import BANISTER, BLOCK, FITNESS_DELAY, INCLUSIVE, ROWS, respond
 from retrowalk.kernels.compile import jit
 from retrowalk.kernels.linear import fading
 from retrowalk.kernels.links import IDENTITY, inverse_link, record
-from retrowalk.kernels.reduction import first_of, reduce_members, workspace
+from retrowalk.kernels.reduction import (
+    WHOLE,
+    empty_tally,
+    read_quantiles,
+    reduce_members,
+    seek_quantiles,
+    workspace,
+)
 from retrowalk.kernels.superposition import advance, superpose, unit_response
 
 Array: TypeAlias = NDArray[Any]
@@ -22,12 +29,12 @@ Array: TypeAlias = NDArray[Any]
 @jit
 def summarize_superposed(
     model: Model, schedule: Schedule, rates: Rates, drive: Drive, members: Members, measure: Measure,
-    noise: Array, probabilities: Array, out: Statistics,
+    noise: Array, probabilities: Array, stage: int, tally: Tally, out: Statistics,
 ) -> int:  # fmt: skip
     """Statistics at every assessment, by superposition (`kernels.superposition`); a linear family only.
 
     The days are walked once per draw for all cases; `drive` is by pattern. `noise` (records, members) are
-    standard normal errors of measurement.
+    standard normal errors of measurement; `stage` and `tally` as in `kernels.reduction.reduce_members`.
 
     Returns
     -------
@@ -49,7 +56,6 @@ def summarize_superposed(
         day = schedule.recorded[e]
         end = day + 1 if model.same_day else day
         here = schedule.assessed[e]
-        first, count = first_of(here), np.sum(here)
         for d in range(draws):
             advance(delayed, begin, end, schedule.visit_on, schedule.pattern, schedule.attended,
                     fades[d], latest[d], state[d])  # fmt: skip
@@ -58,8 +64,8 @@ def summarize_superposed(
                 sensitivity[i] = rates.sigma[d] * members.z[i]
             for c in range(drive.gain.shape[0]):
                 superpose(members.start, unit, drive.gain[c, d], drive.dose[c, d], sensitivity, eta)
-                reduce_members(eta, here, first, count, measure, members, noise[e], probabilities, room,
-                               out, c, d, e)  # fmt: skip
+                reduce_members(stage, eta, here, measure, members, noise[e], probabilities, room, (c, d, e),
+                               tally, out)  # fmt: skip
         begin = end
     return -1
 
@@ -67,7 +73,7 @@ def summarize_superposed(
 @jit
 def summarize_daily(
     model: Model, schedule: Schedule, rates: Rates, drive: Drive, members: Members, measure: Measure,
-    noise: Array, probabilities: Array, out: Statistics,
+    noise: Array, probabilities: Array, stage: int, tally: Tally, out: Statistics,
 ) -> int:  # fmt: skip
     """Statistics at every assessment, day by day for each case and draw; any family. `drive` is by visit.
 
@@ -88,9 +94,8 @@ def summarize_daily(
             if fault >= 0:
                 return fault
             for e in range(records):
-                here = schedule.assessed[e]
-                reduce_members(eta[e], here, first_of(here), np.sum(here), measure, members, noise[e],
-                               probabilities, room, out, c, d, e)  # fmt: skip
+                reduce_members(stage, eta[e], schedule.assessed[e], measure, members, noise[e],
+                               probabilities, room, (c, d, e), tally, out)  # fmt: skip
     return -1
 
 
@@ -139,6 +144,9 @@ def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
     measure = Measure(IDENTITY, 0.0, 1.0, -np.inf, np.inf, 0.1, 0.1, 1.0, 1.0)
     common = (model, schedule, rates, drive, members, measure, single(1, 2))
     statistics = Statistics(*(single(1, 1, size, 1) for size in (2, 1, 2, 1, 2, 3)))
+    tally = empty_tally(1, 1, 1)
     for summarize in (summarize_superposed, summarize_daily):
-        yield summarize, (*common, np.array([0.5]), statistics)
+        yield summarize, (*common, np.array([0.5]), WHOLE, tally, statistics)
+    yield seek_quantiles, (tally, np.zeros(1, np.int64), np.array([0.5]), statistics)
+    yield read_quantiles, (tally, np.zeros(1, np.int64), np.array([0.5]), statistics)
     yield follow, (*common, single(1, 1, 1, 2), single(1, 1, 1, 2))
