@@ -34,7 +34,7 @@ def _log(x: np.float32) -> np.float32:
     e = np.float32(np.int32(bits >> np.int32(23)) - np.int32(127)) + (_ONE if large else _ZERO)
     s = (m - _ONE) / (m + _ONE)
     q = s * s
-    return e * _LN2 + _TWO * s * ((((_T9 * q + _T7) * q + _T5) * q + _T3) * q + _ONE)  # type: ignore[no-any-return]  # numba reads the bits as a number
+    return e * _LN2 + _TWO * s * ((((_T9 * q + _T7) * q + _T5) * q + _T3) * q + _ONE)
 
 
 @jit_inlined
@@ -53,4 +53,4 @@ def quantile_of_word(word: np.uint64) -> np.float32:
     r = np.sqrt(-_log(tail)) - _SHIFT
     outer = (((_C3 * r + _C2) * r + _C1) * r + _C0) / ((_D2 * r + _D1) * r + _ONE)
     outer = -outer if q < _ZERO else outer
-    return central if abs(q) <= _CENTRE else outer  # type: ignore[no-any-return]  # both are numbers
+    return central if abs(q) <= _CENTRE else outer

@@ -244,7 +244,7 @@ def seek_quantiles(tally: Tally, counts: Array, probabilities: Array, out: Stati
     """
     used = 0
     for at in np.ndindex(tally.shift.shape[:3]):
-        count = counts[at[2]]
+        count = int(counts[at[2]])
         _fill_moments(tally.sums[at], tally.shift[at], tally.past[at], count, at, out)
         for kind in range(2):
             sizes, ends = tally.sizes[at][kind], tally.ends[at][kind]
@@ -260,7 +260,7 @@ def read_quantiles(tally: Tally, counts: Array, probabilities: Array, out: Stati
     for at in np.ndindex(tally.shift.shape[:3]):
         case, draw, row = at
         for kind in range(2):
-            level, count = _level(out, kind, at), counts[row]
+            level, count = _level(out, kind, at), int(counts[row])
             found = (out.change_quantile if kind else out.level_quantile)[case, draw, :, row]
             if level[1] > 0.0:
                 read(tally.kept, tally.sizes[at][kind], tally.ends[at][kind], count, probabilities, found)
