@@ -37,11 +37,10 @@ def fill_flags(
         arrays[f"{name}_baseline_status"][index] = variables.STATUSES.index(status)
     reference = next(plan for plan in plans if plan.name == scenario.reference)
     for arm, plan in enumerate(plans):
-        own = ("", trained(plan, components), [plan.name])
-        against = ("_difference", differing(plan, reference, components), [plan.name, reference.name])
-        for ending, parts, arms in (own, against):
+        unlike = differing(plan, reference, components)
+        beyond = extrapolation(scenario, plan.name, unlike)
+        for place, (ending, parts) in enumerate((("", trained(plan, components)), ("_difference", unlike))):
             for name in scenario.outcomes:
                 grade = variables.GRADES.index(weakest(scenario, parts, name))
                 arrays[f"{name}{ending}_grade"][index, arm] = grade
-                bits = extrapolation(scenario, arms, name, parts)
-                arrays[f"{name}{ending}_extrapolation"][index, arm] = bits
+                arrays[f"{name}{ending}_extrapolation"][index, arm] = beyond[name][place]
