@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from retrowalk.kernels.links import LOG, LOGIT, inverse_link
-from retrowalk.kernels.statistics import BUCKETS, LANES, add_moments, mean_sd, quantiles
+from retrowalk.kernels.moments import LANES, add_moments, mean_sd
+from retrowalk.kernels.quantiles import BUCKETS, quantiles
 
 
 class Reductions:

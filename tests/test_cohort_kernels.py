@@ -13,7 +13,8 @@ import pytest
 
 from retrowalk.engine.core_work import core_work
 from retrowalk.kernels.links import LOG, LOGIT, inverse_link, record
-from retrowalk.kernels.statistics import BUCKETS, FEW, LANES, add_moments, mean_sd, quantiles
+from retrowalk.kernels.moments import LANES, add_moments, mean_sd
+from retrowalk.kernels.quantiles import BUCKETS, FEW, quantiles
 
 FIVE = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 RNG = np.random.default_rng(3)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import retrowalk
 from retrowalk.engine.case import prepare
 from retrowalk.engine.compute import pieces_of, work
+from retrowalk.engine.courses import PATTERNS, lay_course, together
 from retrowalk.engine.outputs import Shape, allocate
-from retrowalk.engine.pieces import PATTERNS, lay_course, together
 from retrowalk.engine.provenance import digests
 from retrowalk.kernels.linear import fading
 from retrowalk.kernels.superposition import advance, superpose, unit_response

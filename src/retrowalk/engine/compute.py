@@ -9,14 +9,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from retrowalk.engine.case import Setting, prepare
+from retrowalk.engine.courses import together
 from retrowalk.engine.flags import fill_flags
-from retrowalk.engine.outputs import Shape, allocate, label
-from retrowalk.engine.pieces import Arrays, Piece, pieces, together
+from retrowalk.engine.outputs import Shape, allocate, tabulate
+from retrowalk.engine.pieces import Arrays, Piece, pieces
 from retrowalk.errors import InputError
 from retrowalk.scenario import Case, Scenario, axis_labels
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from retrowalk.engine.table import Table
 
 Progress = Callable[[int, int], None]
 
@@ -39,7 +40,7 @@ def compute(
     threads: int | None = None,
     progress: Progress | None = None,
     attributes: Mapping[str, Any] | None = None,
-) -> xr.Dataset:
+) -> Table:
     """Run some cases of a scenario.
 
     Parameters
@@ -68,7 +69,7 @@ def compute(
     arrays = allocate(shape, count)
     noted = _noting(itertools.chain([first], coming), values)
     work(pieces_of(noted, shape, arrays), threads or processors(), count, progress)
-    return label(arrays, first.scenario, values, axis_labels(whole), attributes or {})
+    return tabulate(arrays, first.scenario, values, axis_labels(whole), attributes or {})
 
 
 def _noting(chosen: Iterable[Case], values: dict[str, list[Any]]) -> Iterator[Case]:

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 
 from retrowalk.catalogue import outcomes
 from retrowalk.engine.case import Setting, prepare
+from retrowalk.engine.courses import Course, lay_course
 from retrowalk.engine.outputs import QUANTILES
 from retrowalk.engine.people import recruit
-from retrowalk.engine.pieces import Course, arguments, lay_course, schedule_of
+from retrowalk.engine.pieces import arguments, schedule_of
 from retrowalk.engine.plan import ArmPlan
 from retrowalk.kernels.arguments import Drive, Measure, Members, Model, Rates, Schedule, Statistics
 from retrowalk.kernels.cohort import BLOCK, ROWS, respond
-from retrowalk.kernels.reduction import WHOLE, empty_tally
+from retrowalk.kernels.reduction import WHOLE
 from retrowalk.kernels.summaries import summarize_daily, summarize_superposed
+from retrowalk.kernels.tally import empty_tally
 from retrowalk.scenario import scenario_from_data
 
 Array: TypeAlias = NDArray[Any]

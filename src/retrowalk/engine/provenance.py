@@ -21,7 +21,7 @@ _LIBRARIES = ("numpy", "numba", "scipy", "xarray", "zarr")
 def path(scenario: Scenario) -> str:
     """Which path through the code a run takes; each arm's own follows from the scenario alone.
 
-    See `retrowalk.engine.pieces.lay_course`.
+    See `retrowalk.engine.courses.lay_course`.
     """
     may = scenario.model.superposition and scenario.record == "summaries"
     return "superposition where linear, else day by day" if may else "day by day"

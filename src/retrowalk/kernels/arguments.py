@@ -148,9 +148,9 @@ class Tally(NamedTuple):
     shift : (..., 3) float32
         A true value, a true change and a change as measured, near which all lie.
     ranges : (..., 2, 2) float32
-        Where quantiles of true values and true changes are sought: see `kernels.statistics.range_of`.
+        Where quantiles of true values and true changes are sought: see `kernels.quantiles.range_of`.
     sums : (..., 3, 2, LANES) float64
-        See `kernels.statistics.add_moments`.
+        See `kernels.moments.add_moments`.
     past : (..., 3) int64
         Members past the minimal important change, as in `Statistics.responders`.
     sizes, ends : (..., 2, BUCKETS + 1) int32

@@ -13,15 +13,10 @@ from retrowalk.kernels.cohort import BANISTER, BLOCK, FITNESS_DELAY, INCLUSIVE, 
 from retrowalk.kernels.compile import jit
 from retrowalk.kernels.linear import fading
 from retrowalk.kernels.links import IDENTITY, inverse_link, record
-from retrowalk.kernels.reduction import (
-    WHOLE,
-    empty_tally,
-    read_quantiles,
-    reduce_members,
-    seek_quantiles,
-    workspace,
-)
+from retrowalk.kernels.reduction import WHOLE, reduce_members
 from retrowalk.kernels.superposition import advance, superpose, unit_response
+from retrowalk.kernels.take import workspace
+from retrowalk.kernels.tally import empty_tally, read_quantiles, seek_quantiles
 
 Array: TypeAlias = NDArray[Any]
 
