@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from retrowalk.engine.compute import AHEAD, processors
+from retrowalk.engine.courses import PATTERNS
 from retrowalk.engine.outputs import Shape, shapes
+from retrowalk.engine.people import MANY
+from retrowalk.engine.pieces import AT_ONCE, DRAWS_AT_ONCE
 from retrowalk.engine.sweeps import machine
 from retrowalk.engine.sweeps.calibration import Speed, calibrate
 from retrowalk.engine.sweeps.template import sample
@@ -143,15 +146,18 @@ def _memory(scenario: Scenario, shape: Shape, block: int, threads: int) -> int:
 
 
 def _people(scenario: Scenario, shape: Shape, threads: int) -> int:
-    single = np.dtype(np.float32).itemsize
-    traits = single * len(shape.outcomes) * (4 + len(shape.days))
+    """Who comes when in the arms at work, and what each thread keeps of the members it walks through."""
+    size, days = scenario.population.size, len(shape.days)
     visits = max(1, math.ceil(shape.days[-1] * 5 / 7))
-    # While they are drawn, keyed random numbers of a visit pass through a few arrays of double precision.
-    each_arm = visits * (single + 1) + len(shape.days) + 40
-    pieces_per_arm = 1 if shape.replicates > 1 else -(-shape.draws // 25)
-    arms_at_once = min(len(shape.arms) * shape.replicates, 1 + -(-(AHEAD + 1) * threads // pieces_per_arm))
-    groups = -(-arms_at_once // len(shape.arms)) if scenario.people != "separate" else arms_at_once
-    return scenario.population.size * ((1 + groups) * traits + arms_at_once * each_arm)
+    draws = max(1, min(DRAWS_AT_ONCE, AT_ONCE // size, shape.draws))
+    pieces_per_arm = len(shape.outcomes) * -(-shape.draws // draws)
+    arms = min(len(shape.arms) * shape.replicates, 1 + -(-(AHEAD + 1) * threads // pieces_per_arm))
+    single = np.dtype(np.float32).itemsize
+    # Unit responses, link-scale values, errors and, where members are followed, what is kept of them.
+    each = single * (4 * PATTERNS * draws + 2 * days + 16 + (2 * days * draws if shape.members else 0))
+    at_once = size if shape.members else min(size, MANY)
+    # Traits of a few outcomes are kept; keyed random numbers of a visit pass through double precision.
+    return size * (arms * (visits + days) + 40) + at_once * (threads * each + 32 * 4 * single)
 
 
 def _free(amount: int) -> str:
@@ -167,11 +173,27 @@ def _less_memory(found: Plan, scenario: Scenario) -> str:
             return f"--workers {fits} makes it fit"
     if scenario.record != "summaries":
         return "--set record=summaries keeps statistics in place of every member and makes it fit"
-    spare = max(0, (found.free_memory or 0) - machine.PROGRAM)
-    share = spare / max(1, found.memory - machine.PROGRAM)
+    fits = _most_members(found, scenario)
     if any(path.startswith("population.size") for path in scenario.sweep.paths):
-        return f"members up to {_rounded(found.members * share)} in the axis population.size fit"
-    return f"--set population.size={_rounded(found.members * share)} makes it fit"
+        return f"members up to {fits} in the axis population.size fit"
+    return f"--set population.size={fits} makes it fit"
+
+
+def _most_members(found: Plan, scenario: Scenario) -> int:
+    """About how many members fit; not all memory grows with them."""
+    shape, processes = Shape.of(scenario), max(1, found.workers)
+    rest = found.memory - processes * _people(_of_size(scenario, found.members), shape, found.threads)
+    members = found.members
+    while members > 1 and (
+        rest + processes * _people(_of_size(scenario, members), shape, found.threads)
+        > (found.free_memory or 0)
+    ):
+        members = _rounded(0.95 * members)
+    return members
+
+
+def _of_size(scenario: Scenario, size: int) -> Scenario:
+    return scenario.model_copy(update={"population": scenario.population.model_copy(update={"size": size})})
 
 
 def _less_disk(found: Plan, scenario: Scenario) -> str:
