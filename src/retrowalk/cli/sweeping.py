@@ -80,15 +80,14 @@ def run_sweep(
     from retrowalk.cli.guard import InterruptedRunError
     from retrowalk.cli.progress import SweepProgress, form
     from retrowalk.cli.signals import two_steps
-    from retrowalk.engine import sweep
-    from retrowalk.engine.runs import StoppedError
+    from retrowalk.engine.runs import StoppedError, fill_store
     from retrowalk.errors import RunError
 
     again = "the same command with the same input" if source == "-" else _same_command()
     kept = f"retrowalk: interrupted; finished cases are kept. Go on with: {again}"
     try:
         with SweepProgress(form(as_json=json_progress)) as progress, two_steps(kept, progress.tidy) as stop:
-            sweep(scenario, store=output, progress=progress, stop=stop, **options).close()
+            fill_store(scenario, store=output, progress=progress, stop=stop, **options)
     except (StoppedError, KeyboardInterrupt):
         raise InterruptedRunError(kept) from None
     except RunError as error:

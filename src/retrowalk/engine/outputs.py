@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from retrowalk.engine import variables
 from retrowalk.engine.plan import recorded_days
+from retrowalk.engine.table import Column, Table, column
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from retrowalk.scenario import AxisLabel, Scenario
 
 Single = NDArray[np.float32]
@@ -75,7 +74,7 @@ def imagine(shape: Shape, cases: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def label(
+def tabulate(
     arrays: Mapping[str, NDArray[Any]],
     scenario: Scenario,
     coordinates: Mapping[str, Sequence[Any]],
@@ -83,8 +82,8 @@ def label(
     attributes: Mapping[str, Any],
     *,
     only: str | None = None,
-) -> xr.Dataset:
-    """Wrap filled arrays as a dataset with CF attributes.
+) -> Table:
+    """Wrap filled arrays with their labels and CF attributes; `Table.to_xarray` makes it a dataset.
 
     Parameters
     ----------
@@ -95,12 +94,10 @@ def label(
     only : str, optional
         Keep the coordinates along this dim alone.
     """
-    import xarray as xr
-
     shape = Shape.of(scenario)
     table = variables.table(shape.outcomes, followed=shape.members > 0)
     described = variables.attributes(scenario)
-    data = {name: (table[name].dims, values, described[name]) for name, values in arrays.items()}
+    data = {name: Column(table[name].dims, values, described[name]) for name, values in arrays.items()}
     labels: dict[str, Any] = {
         "case": (
             "case",
@@ -116,5 +113,5 @@ def label(
         shape.draws, shape.replicates, shape.arms, shape.days, QUANTILES, shape.members
     )
     used = {only} if only else {dim for spec in table.values() for dim in spec.dims}
-    kept = {name: value for name, value in labels.items() if value[0] in used}
-    return xr.Dataset(data, coords=kept, attrs=dict(attributes))
+    kept = {name: column(*value) for name, value in labels.items() if value[0] in used}
+    return Table(data, kept, dict(attributes))

@@ -71,7 +71,7 @@ def simulate(
     result = compute(
         cases(single), single, count=1, threads=threads, progress=progress, attributes=attributes(single)
     )
-    return result.isel(case=0, drop=True)
+    return result.to_xarray().isel(case=0, drop=True)
 
 
 def sweep(
@@ -128,6 +128,28 @@ def sweep(
         When the run fails; finished cases are kept, and the same call continues. `StoppedError` when `stop`
         said so.
     """
+    fill_store(
+        scenario, store=store, resume=resume, overwrite=overwrite, repair=repair, threads=threads,
+        client=client, workers=workers, scheduler=scheduler, progress=progress, stop=stop,
+    )  # fmt: skip
+    return open_results(store)
+
+
+def fill_store(
+    scenario: Scenario,
+    *,
+    store: str | os.PathLike[str],
+    resume: bool = True,
+    overwrite: bool = False,
+    repair: bool = False,
+    threads: int | None = None,
+    client: Client | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = never,
+) -> None:
+    """What `sweep` does, without opening the results: xarray need not be imported."""
     check_crew(threads, client, workers, scheduler)
     shape, wanted = template(scenario), digests(scenario)
     block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
@@ -155,7 +177,6 @@ def sweep(
                     f"{store}: stopped with {len(missing)} blocks to go; finished cases are kept"
                 )
             writer.complete()
-    return open_results(store)
 
 
 def plan_sweep(

@@ -20,8 +20,9 @@ from retrowalk.engine.store.manifest import BlockRecord
 from retrowalk.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    import xarray as xr
     import zarr
+
+    from retrowalk.engine.table import Labelled
 
 
 #: Files of a block that are written at the same time: a disk flushes many nearly as fast as one.
@@ -49,14 +50,14 @@ class BlockWriter:
         """Leave open arrays behind."""
         return {**self.__dict__, "_opened": None, "_known": None}
 
-    def write(self, block: int, dataset: xr.Dataset) -> BlockRecord:
+    def write(self, block: int, dataset: Labelled) -> BlockRecord:
         """Write all variables of one block, durably, whole files only.
 
         Parameters
         ----------
         block : int
             Number of the block; its cases are ``layout.cases_of(block)``.
-        dataset : xr.Dataset
+        dataset : xr.Dataset or Table
             Exactly those cases, with the dimensions of the template.
 
         Returns
@@ -128,7 +129,7 @@ class BlockWriter:
                 "workers need the same shared folder, or use an object store (s3://...)"
             )
 
-    def _values(self, dataset: xr.Dataset, name: str, block: int) -> np.ndarray[Any, np.dtype[Any]]:
+    def _values(self, dataset: Labelled, name: str, block: int) -> np.ndarray[Any, np.dtype[Any]]:
         variable = next(variable for variable in self.layout.streamed if variable.name == name)
         if name not in dataset.data_vars:
             raise InputError(f"block {block}: the variable {name} is missing")

@@ -19,7 +19,7 @@ from retrowalk.engine.store.lock import Lock
 from retrowalk.errors import InputError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from retrowalk.engine.table import Labelled
 
 Place = Literal["nothing", "store", "replaceable", "foreign"]
 
@@ -57,7 +57,13 @@ def look(path: Path) -> Place:
 
 
 def build(
-    path: Path, template: xr.Dataset, *, digests: Mapping[str, str], block: int, pack: int, replace: bool
+    path: Path,
+    template: Labelled,
+    *,
+    digests: Mapping[str, str],
+    block: int,
+    pack: int,
+    replace: bool,
 ) -> tuple[Layout, Lock]:
     """Lay out a new store in a hidden folder beside `path`, flush it, and rename it into place.
 
@@ -113,7 +119,7 @@ def _abandoned(leftover: Path, path: Path) -> bool:
 
 
 def _fill(
-    root: Path, path: Path, template: xr.Dataset, digests: dict[str, str], block: int, pack: int
+    root: Path, path: Path, template: Labelled, digests: dict[str, str], block: int, pack: int
 ) -> Layout:
     import zarr
 

@@ -20,12 +20,12 @@ from retrowalk.engine.store.writer import Writer
 from retrowalk.errors import InputError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from retrowalk.engine.table import Labelled
 
 
 def create(
     path: str | os.PathLike[str],
-    template: xr.Dataset,
+    template: Labelled,
     *,
     digests: Mapping[str, str],
     block: int,
@@ -39,7 +39,7 @@ def create(
     ----------
     path : path
         Folder of the store, usually ending in ``.zarr``; its parent must exist.
-    template : xr.Dataset
+    template : xr.Dataset or Table
         Variables, dimensions, coordinates and attributes of the whole sweep; `case` comes first in every
         variable that depends on it. Values of such variables are ignored (`widen` makes them from
         nothing), those of coordinates and other variables are written at once.
@@ -105,7 +105,7 @@ def create(
 
 
 def _existing(
-    path: Path, template: xr.Dataset, digests: Mapping[str, str], *, overwrite: bool, repair: bool
+    path: Path, template: Labelled, digests: Mapping[str, str], *, overwrite: bool, repair: bool
 ) -> Writer | Lock | None:
     """Continue the store, or hold its lock while it is replaced (none if it is not safe to touch)."""
     try:
@@ -152,7 +152,7 @@ def _opened(path: Path, layout: Layout, lock: Lock, *, repair: bool) -> Writer:
 
 
 def check_same(
-    path: str | os.PathLike[str], layout: Layout, template: xr.Dataset, digests: Mapping[str, str]
+    path: str | os.PathLike[str], layout: Layout, template: Labelled, digests: Mapping[str, str]
 ) -> None:
     """Refuse a store of other results.
 

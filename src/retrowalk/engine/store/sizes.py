@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from retrowalk.engine.store.names import CHUNK_AIM, CHUNK_MOST, MAX_CHUNK_BYTES
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from retrowalk.engine.table import Column, Labelled
 
 #: Data files of a store that is not packed, at most, and about how many there are once it is.
 FEW, WISHED = 2000, 900
@@ -47,7 +49,7 @@ def chunk_shape(block_shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
 
 
 def suggest_block(
-    template: xr.Dataset, *, memory: int = 256 * 2**20, files: int = 900, most: int | None = None
+    template: Labelled, *, memory: int = 256 * 2**20, files: int = 900, most: int | None = None
 ) -> int:
     """How many cases to compute and write at a time.
 
@@ -56,7 +58,7 @@ def suggest_block(
 
     Parameters
     ----------
-    template : xr.Dataset
+    template : xr.Dataset or Table
         As for `create`; only shapes and dtypes are looked at.
     memory : int
         Bytes that one block may take before compression.
@@ -84,17 +86,18 @@ def suggest_block(
     return min(block, cases)
 
 
-def _bytes_per_case(variable: xr.DataArray) -> int:
+def _bytes_per_case(variable: xr.DataArray | Column) -> int:
     itemsize: int = 4 if variable.dtype.kind == "f" else variable.dtype.itemsize
-    return max(1, itemsize * math.prod(variable.sizes[dim] for dim in variable.dims if dim != "case"))
+    sizes: Mapping[Any, int] = variable.sizes
+    return max(1, itemsize * math.prod(size for dim, size in sizes.items() if dim != "case"))
 
 
-def suggest_pack(template: xr.Dataset, block: int) -> int:
+def suggest_pack(template: Labelled, block: int) -> int:
     """How many blocks to put into one file, so that a large store has hundreds of files.
 
     Parameters
     ----------
-    template : xr.Dataset
+    template : xr.Dataset or Table
         As for `create`; only shapes and dtypes are looked at.
     block : int
         Cases per block.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
 
+    from retrowalk.engine.table import Column, Labelled
+
 
 def widen(block: xr.Dataset, cases: xr.Dataset) -> xr.Dataset:
     """A template for all cases from the results of a few.
@@ -88,7 +90,7 @@ def plain_text(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign(others).assign_coords(coords)
 
 
-def streamed_variables(template: xr.Dataset) -> tuple[Variable, ...]:
+def streamed_variables(template: Labelled) -> tuple[Variable, ...]:
     """The variables with a `case` dimension, as they will be stored.
 
     Raises
@@ -117,7 +119,7 @@ def streamed_variables(template: xr.Dataset) -> tuple[Variable, ...]:
     return tuple(found)
 
 
-def write_layout(store: Store, template: xr.Dataset, block: int, pack: int) -> dict[str, int]:
+def write_layout(store: Store, template: Labelled, block: int, pack: int) -> dict[str, int]:
     """Write descriptions of all arrays, the values of coordinates and of variables without `case`.
 
     Returns
@@ -174,7 +176,7 @@ def _create_streamed(
     return math.prod(counts)
 
 
-def _write_fixed(group: zarr.Group, name: str, variable: xr.Variable) -> None:
+def _write_fixed(group: zarr.Group, name: str, variable: xr.Variable | Column) -> None:
     from zarr.codecs import Crc32cCodec
 
     values = np.asarray(variable.values)

@@ -20,7 +20,7 @@ from retrowalk.engine.store.speed import Speed
 from retrowalk.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from retrowalk.engine.table import Labelled
 
 State = Literal["new", "unfinished", "finished"]
 
@@ -69,7 +69,7 @@ class Writer:
         """Blocks still to be written, in order."""
         return sorted(set(range(self.layout.blocks)) - self.finished())
 
-    def write(self, block: int, dataset: xr.Dataset) -> None:
+    def write(self, block: int, dataset: Labelled) -> None:
         """Write one block and record it; a block that is finished already is left alone.
 
         Threads may write different blocks at the same time. Errors as `BlockWriter.write`.

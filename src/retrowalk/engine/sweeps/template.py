@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from retrowalk.engine.outputs import Shape, imagine, label
+from retrowalk.engine.outputs import Shape, imagine, tabulate
 from retrowalk.engine.provenance import attributes
-from retrowalk.engine.store import widen
+from retrowalk.engine.table import Table
 from retrowalk.scenario import Scenario, axis_labels, case_values, cases, chosen_cases, number_of_cases
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 #: Bytes that a block may take before compression. Small beside what the program itself takes, so that
 #: memory does not grow with the number of cases.
@@ -28,16 +25,13 @@ BLOCK_WORK = 3e10
 TRIED = 10_000
 
 
-def template(scenario: Scenario) -> xr.Dataset:
+def template(scenario: Scenario) -> Table:
     """Shapes of the first case, coordinates of all."""
-    import xarray as xr
-
     first, axes = next(cases(scenario)).scenario, axis_labels(scenario)
     values: dict[str, list[Any]] = {"case": list(range(number_of_cases(scenario))), **case_values(scenario)}
     one = {name: found[:1] for name, found in values.items()}
-    block = label(imagine(Shape.of(first), 1), first, one, axes, attributes(scenario))
-    coordinates = label({}, first, values, axes, {}, only="case")
-    return widen(block, xr.Dataset(coords=coordinates.coords))
+    block = tabulate(imagine(Shape.of(first), 1), first, one, axes, attributes(scenario))
+    return block.widened(tabulate({}, first, values, axes, {}, only="case").coords)
 
 
 def work_of(scenario: Scenario) -> float:

@@ -17,14 +17,14 @@ from retrowalk.engine.store.objects.writer import ObjectWriter, clear
 from retrowalk.errors import InputError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from retrowalk.engine.table import Labelled
 
 Found = Literal["nothing", "store", "half", "replaceable", "foreign"]
 
 
 def create(
     url: str,
-    template: xr.Dataset,
+    template: Labelled,
     *,
     digests: Mapping[str, str],
     block: int,
@@ -77,7 +77,12 @@ def _look(bucket: Bucket) -> Found:
 
 
 def _continued(
-    bucket: Bucket, template: xr.Dataset, digests: Mapping[str, str], lock: ObjectLock, *, repair: bool
+    bucket: Bucket,
+    template: Labelled,
+    digests: Mapping[str, str],
+    lock: ObjectLock,
+    *,
+    repair: bool,
 ) -> ObjectWriter:
     from retrowalk.engine.store.opening import check_same
 
@@ -101,7 +106,7 @@ def _continued(
     return writer
 
 
-def _build(bucket: Bucket, template: xr.Dataset, digests: Mapping[str, str], block: int, pack: int) -> Layout:
+def _build(bucket: Bucket, template: Labelled, digests: Mapping[str, str], block: int, pack: int) -> Layout:
     """Lay the store out; its own description comes last and makes it one."""
     import zarr
 

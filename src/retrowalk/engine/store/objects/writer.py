@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-    import xarray as xr
     import zarr
+
+    from retrowalk.engine.table import Labelled
 
 
 class ObjectBlockWriter(BlockWriter):
@@ -41,7 +42,7 @@ class ObjectBlockWriter(BlockWriter):
         super().__init__(cast("Path", root), layout)
         self.bucket = root.bucket
 
-    def write(self, block: int, dataset: xr.Dataset) -> BlockRecord:
+    def write(self, block: int, dataset: Labelled) -> BlockRecord:
         """Write all variables of one block; errors as `BlockWriter.write`."""
         with asking(self.bucket.url):
             return super().write(block, dataset)
