@@ -234,3 +234,29 @@ def test_evidence_lists_shows_and_cites() -> None:
 def test_info_names_versions() -> None:
     facts = json.loads(retrowalk("info", "--json").out)
     assert {"retrowalk", "python", "numpy", "numba", "xarray", "zarr"} <= set(facts)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            ("run", "small.yaml", "-o", "out.csv"),
+            "name it out.nc; for a spreadsheet: `retrowalk summary out.nc",
+        ),
+        (("run", "small.yaml", "-o", "out.zarr"), "name it out.nc"),
+        (("summary", "small.yaml"), "is a scenario, not a result; `retrowalk run small.yaml -o small.nc`"),
+    ],
+)
+def test_a_name_of_another_format_is_answered_with_the_right_command(words, hint, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = retrowalk(*words, cwd=tmp_path)
+    assert done.code == 2
+    assert hint in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_a_source_is_found_by_its_doi() -> None:
+    by_id = retrowalk("evidence", "show", "alghadir2019")
+    for doi in ("10.1186/s12891-019-2537-9", "https://doi.org/10.1186/S12891-019-2537-9"):
+        assert retrowalk("evidence", "show", doi).out == by_id.out
+    assert retrowalk("evidence", "cite", "doi:10.1186/s12891-019-2537-9").out.startswith("Alghadir AH")

@@ -72,3 +72,26 @@ def holds_same(path: Path, scenario: Scenario) -> bool:
         return False
     wanted = json.loads(attributes(scenario)["provenance"])
     return isinstance(found, dict) and all(found.get(name) == wanted[name] for name in _SAME)
+
+
+#: Endings of files that a netCDF file must not pass itself off as.
+_OTHER_FORMATS = frozenset({".zarr", ".csv", ".tsv", ".xlsx", ".json", ".txt", ".yaml", ".yml"})
+
+
+def check_netcdf_name(output: Path) -> None:
+    """Refuse a name that promises another format than netCDF.
+
+    Raises
+    ------
+    InputError
+        With a name that fits, and how to get a table for a spreadsheet.
+    """
+    from retrowalk.errors import InputError
+
+    ending = output.suffix.lower()
+    if ending not in _OTHER_FORMATS:
+        return
+    named = output.with_suffix(".nc").name
+    table = f"; for a spreadsheet: `retrowalk summary {named} --csv > {output.stem}.csv`"
+    wanted = table if ending in (".csv", ".tsv", ".xlsx") else ""
+    raise InputError(f"{output}: what is written is one netCDF file; name it {named}{wanted}")

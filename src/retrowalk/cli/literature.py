@@ -81,13 +81,17 @@ def _columns(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
 
 
 @evidence.command("show")
-@click.argument("source_id", metavar="ID")
+@click.argument("named", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(source_id: str, as_json: bool) -> None:
-    """Show one source: who took part, what each arm did, and every result with its place."""
+def show(named: str, as_json: bool) -> None:
+    """Show one source: who took part, what each arm did, and every result with its place.
+
+    ID is the source's id or its DOI.
+    """
     from retrowalk.evidence import load_evidence
 
     tables = load_evidence()
+    source_id = _id_of(tables, named)
     source = tables.source(source_id)
     arms, effects = tables.arms_of(source_id), tables.effects_of(source_id)
     excluded = [row for row in tables.excluded if row.source == source_id]
@@ -109,6 +113,12 @@ def show(source_id: str, as_json: bool) -> None:
         emit(f"  {effect.measure}: {_effect(effect)}")
     for row in excluded:
         emit(f"  not used: {row.measure or 'the source'} ({row.reason})")
+
+
+def _id_of(tables: Evidence, named: str) -> str:
+    """The id of a source named by its id or DOI; what is neither comes back as it is."""
+    doi = named.lower().removeprefix("https://doi.org/").removeprefix("doi:").strip()
+    return next((source.id for source in tables.sources if doi and source.doi.lower() == doi), named)
 
 
 def _who(source: Source) -> str:
@@ -165,4 +175,4 @@ def cite(source_ids: tuple[str, ...], style: str | None) -> None:
 
     tables = load_evidence()
     for source_id in source_ids or [source.id for source in tables.sources]:
-        emit(tables.cite(source_id, "bibtex" if style else "text"))
+        emit(tables.cite(_id_of(tables, source_id), "bibtex" if style else "text"))

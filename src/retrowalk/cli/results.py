@@ -97,6 +97,7 @@ def summary(
     from retrowalk import report
     from retrowalk.engine.store import open_results
 
+    _refuse_scenario(result)
     with open_results(result) as ds:
         _tell_missing(result, ds)
         days = _days(ds, weeks)
@@ -109,6 +110,17 @@ def summary(
             click.echo(report.to_csv(rows), nl=False)
         else:
             emit_json({"title": ds.attrs.get("title", ""), "rows": rows, "note": report.SAFETY_NOTE})
+
+
+def _refuse_scenario(result: str) -> None:
+    from retrowalk.errors import InputError
+
+    path = Path(result)
+    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
+        raise InputError(
+            f"{result}: is a scenario, not a result; `retrowalk run {shlex.quote(result)} -o "
+            f"{shlex.quote(str(path.with_suffix('.nc')))}` makes one"
+        )
 
 
 def _tell_missing(result: str, ds: xr.Dataset) -> None:
@@ -153,7 +165,9 @@ def _day(week: str) -> float:
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def export(store: str, output: Path, overwrite: bool) -> None:
     """Write the result in OUT.zarr as one netCDF file, to pass on or to open elsewhere."""
+    from retrowalk.cli.inputs import check_netcdf_name
     from retrowalk.engine.store import export as write
 
+    check_netcdf_name(output)
     write(store, output, overwrite=overwrite)
     say(f"wrote {output}; next: retrowalk summary {shlex.quote(str(output))}")

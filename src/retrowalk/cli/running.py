@@ -110,12 +110,10 @@ def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:
 
 def _is_done(output: Path, scenario: Scenario, *, overwrite: bool) -> bool:
     """Whether `output` already holds this result; refuses before the run what cannot be written after it."""
-    from retrowalk.cli.inputs import holds_same
+    from retrowalk.cli.inputs import check_netcdf_name, holds_same
     from retrowalk.engine.store.netcdf import check_target
-    from retrowalk.errors import InputError
 
-    if output.suffix == ".zarr":
-        raise InputError(f"{output}: run writes one netCDF file; name it {output.with_suffix('.nc').name}")
+    check_netcdf_name(output)
     if output.is_file() and not overwrite and holds_same(output, scenario):
         say(f"{output} already holds this result; --overwrite makes it again")
         return True

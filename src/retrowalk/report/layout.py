@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import InputError
@@ -111,7 +112,9 @@ def reference_arm(ds: xr.Dataset, wanted: str | None = None) -> str | None:
     """
     arms = arm_names(ds)
     if wanted is not None and wanted not in arms:
-        raise InputError(f"reference: there is no arm {wanted!r}; arms: {', '.join(arms)}")
+        near = get_close_matches(wanted, arms, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"arms: {', '.join(arms)}"
+        raise InputError(f"reference: there is no arm {wanted!r}; {hint}")
     if len(arms) < 2:
         return None
     recorded = str(ds.attrs.get("reference_arm", ""))
