@@ -4,14 +4,14 @@ import sys
 from pathlib import Path
 
 from retrowalk.calibrate.claims import evidence_page
-from retrowalk.calibrate.sbc import sbc_page, simulate_bases
+from retrowalk.calibrate.sbc_page import sbc_page
 from retrowalk.calibrate.sensitivity_page import sensitivity_page
 
 HERE = Path(__file__).parent
 PAGES = {
     "evidence": evidence_page,
     "sensitivity": sensitivity_page,
-    "sbc": lambda: sbc_page(simulate_bases()),
+    "sbc": sbc_page,
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.resources import files
 
@@ -9,15 +10,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from retrowalk.calibrate.observations import digest, natural_change, observations
-from retrowalk.calibrate.priors import priors
+from retrowalk.calibrate.diagnostics import Diagnostics
+from retrowalk.calibrate.observations import natural_change, observations
 from retrowalk.calibrate.protocol import exposure, protocol
-from retrowalk.calibrate.run import CALIBRATION_VERSION
-from retrowalk.calibrate.sampler import Diagnostics
+from retrowalk.calibrate.provenance import mismatches
+from retrowalk.calibrate.verdicts import hear, verdicts
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.cli import main
 from retrowalk.errors import InputError
-from retrowalk.evidence import load_evidence
+from retrowalk.evidence import Evidence, load_evidence
 from retrowalk.parameters import UserGain, draw_parameters, load_posterior, posterior_digest
 from retrowalk.parameters.posterior import shipped
 
@@ -42,14 +43,74 @@ def test_the_files_hold_what_the_engine_reads(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_files_belong_to_the_shipped_evidence_and_priors(kind) -> None:
+def test_the_files_belong_to_the_shipped_evidence_priors_and_model(kind) -> None:
     record = json.loads(load_posterior(kind).attrs["calibration"])
-    rows = observations(load_evidence())
-    assert record["evidence"] == digest(rows, priors()), (
-        "run `retrowalk calibrate` again and commit the files"
+    assert not mismatches(record, load_evidence()), "run `retrowalk calibrate` again and commit the files"
+    assert record["kind"] == kind
+
+
+def effects_with(evidence: Evidence, role: str, **changes: object) -> Evidence:
+    """The tables with the first row of a role changed."""
+    place = next(
+        i for i, row in enumerate(evidence.effects) if row.role == role and row.outcome and row.value
     )
-    assert record["version"] == CALIBRATION_VERSION
-    assert (record["kind"], record["rows"]) == (kind, len(rows))
+    rows = list(evidence.effects)
+    rows[place] = rows[place].model_copy(update=changes)
+    return dataclasses.replace(evidence, effects=tuple(rows))
+
+
+def longer(evidence: Evidence) -> Evidence:
+    """The tables with one more minute in an arm that is fitted."""
+    name = next(row.arm_a for row in evidence.effects if row.role == "fit")
+    arms = tuple(
+        arm.model_copy(update={"minutes": arm.minutes + 1}) if arm.id == name else arm
+        for arm in evidence.arms
+    )
+    return dataclasses.replace(evidence, arms=arms)
+
+
+CHANGED = {
+    "a fitted value": (lambda e: effects_with(e, "fit", value=-0.7), "evidence"),
+    "a fitted error": (lambda e: effects_with(e, "fit", se=0.5), "evidence"),
+    "an arm's minutes": (longer, "evidence"),
+    "a row less": (lambda e: effects_with(e, "fit", role="check"), "rows"),
+    "a change of oxygen cost": (lambda e: effects_with(e, "habituation", value=-20.0), "beside"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_files_of_other_evidence_are_told_apart(name: str) -> None:
+    change, part = CHANGED[name]
+    record = json.loads(load_posterior().attrs["calibration"])
+    assert part in mismatches(record, change(load_evidence()))
+
+
+def test_a_verdict_that_changes_is_seen() -> None:
+    evidence = load_evidence()
+    asked = {verdict.row.id for verdict in verdicts(evidence)}
+    rows = tuple(
+        row.model_copy(update={"n_a": row.n_a + 5}) if row.id in asked and row.n_a else row
+        for row in evidence.effects
+    )
+    record = json.loads(load_posterior().attrs["calibration"])
+    assert mismatches(record, dataclasses.replace(evidence, effects=rows)) == ["beside"]
+
+
+def test_another_model_on_the_same_tables_is_told_apart(monkeypatch) -> None:
+    from retrowalk.calibrate import design
+
+    own = design.exposure
+    monkeypatch.setattr(design, "exposure", lambda *arguments: 1.01 * own(*arguments))
+    record = json.loads(load_posterior().attrs["calibration"])
+    assert mismatches(record, load_evidence()) == ["mark"]
+
+
+def test_verdicts_are_out_of_the_shipped_draws_because_they_are_predicted_below_their_base_rate() -> None:
+    evidence = load_evidence()
+    heard = hear(observations(evidence), verdicts(evidence), seed=5, candidates=1500)
+    record = json.loads(load_posterior().attrs["calibration"])
+    assert record["verdict_weight"] == heard.weight
+    assert (heard.weight > 0) == (heard.lead > 0)
 
 
 def test_the_two_files_differ_and_say_so_in_their_digests() -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 
 import numpy as np
 import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli_runner import retrowalk
-from retrowalk.calibrate import calibrate, disagreement, fit
+from retrowalk.calibrate import calibrate, disagreement, fit, save
 from retrowalk.calibrate.cells import gain_prior
+from retrowalk.calibrate.chains import available
 from retrowalk.calibrate.design import Design
+from retrowalk.calibrate.diagnostics import Diagnostics
 from retrowalk.calibrate.flat import flatten
 from retrowalk.calibrate.nuisance import draw_nuisances
 from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.sampler import Diagnostics, available
+from retrowalk.calibrate.provenance import mismatches
+from retrowalk.calibrate.sampler import Sampler
+from retrowalk.calibrate.verdicts import Hearing, Verdict, verdicts
 from retrowalk.cli import main
 from retrowalk.errors import MissingExtraError, RunError
 from retrowalk.evidence import load_evidence
@@ -40,7 +48,8 @@ def test_each_failed_diagnostic_is_named(change, words: str) -> None:
 
 def test_a_failed_run_writes_nothing(tmp_path, monkeypatch, capsys) -> None:
     failed = dataclasses.replace(
-        calibrate(draws=20, candidates=100), diagnostics=dataclasses.replace(FINE, divergences=1)
+        calibrate(draws=20, candidates=100, verdict_weight=0.0),
+        diagnostics=dataclasses.replace(FINE, divergences=1),
     )
     monkeypatch.setattr("retrowalk.calibrate.calibrate", lambda **_: failed)
     assert main(["calibrate", "-o", str(tmp_path)]) == 1
@@ -49,7 +58,7 @@ def test_a_failed_run_writes_nothing(tmp_path, monkeypatch, capsys) -> None:
 
 
 def test_a_run_that_disagrees_with_the_other_fit_writes_nothing(tmp_path, monkeypatch, capsys) -> None:
-    plain = calibrate(draws=50, candidates=200)
+    plain = calibrate(draws=50, candidates=200, verdict_weight=0.0)
     moved = plain.posterior.assign(gain=plain.posterior["gain"] + 1.0)
     off = dataclasses.replace(plain, posterior=moved, diagnostics=FINE)
     monkeypatch.setattr(
@@ -82,14 +91,16 @@ def test_the_sampler_sees_the_density_of_the_other_fit() -> None:
     numpyro.enable_x64()
     design, gains = Design(observations(load_evidence())), gain_prior()
     used = tuple(sorted(set(design.places)))
-    model = build(flatten(design, gains, used, design.sources), design.values, used, len(design.sources))
+    model = build(flatten(design, gains, used, design.sources), used, len(design.sources))
     score = np.linspace(-1.0, 1.2, len(used))
     given = {
         "fitness_score": score, "fatigue_score": score[::-1], "dose_exponent": 0.37, "heterogeneity": 0.2,
         "fraction": np.linspace(0.1, 0.5, len(used) - 1), "dose": np.linspace(-1, 1, len(design.sources)),
         "denominator": np.linspace(1, -1, len(design.sources)),
     }  # fmt: skip
-    found = trace(seed(substitute(model, {k: jnp.asarray(v) for k, v in given.items()}), 0)).get_trace()
+    found = trace(seed(substitute(model, {k: jnp.asarray(v) for k, v in given.items()}), 0)).get_trace(
+        design.values
+    )
     sites = {name: np.asarray(site["value"]) for name, site in found.items()}
     here = draw_nuisances(1, design.sources, 1)
     for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction"):
@@ -108,10 +119,66 @@ def test_the_sampler_sees_the_density_of_the_other_fit() -> None:
 
 @WITH_EXTRA
 @pytest.mark.timeout(240)
-def test_short_chains_find_the_same_gains_as_the_fit_without_them() -> None:
-    short = calibrate(method="nuts", draws=240, warmup=50, kept=60)
+def test_short_chains_find_the_same_gains_as_the_fit_without_them(tmp_path) -> None:
+    # the reduced calibration: what `retrowalk calibrate` does, with short chains
+    short = calibrate(method="nuts", draws=240, warmup=100, kept=100)
     assert short.diagnostics is not None
-    assert short.diagnostics.r_hat < 1.5
-    assert disagreement(short, calibrate(draws=1000)) < 0.5
+    short.diagnostics.require(least=40.0, r_hat=1.1)
+    assert disagreement(short, calibrate(draws=1000, verdict_weight=short.verdict_weight)) < 0.5
     assert float(short.posterior["fatigue_fraction"].sel(outcome="body_fat").max()) == 0.0
     assert bool((short.posterior["tau_fatigue"] < short.posterior["tau_fitness"]).all())
+    posterior, _ = save(short, tmp_path)
+    with xr.open_dataset(posterior, engine="h5netcdf") as written:
+        assert not mismatches(json.loads(written.attrs["calibration"]), load_evidence())
+
+
+@WITH_EXTRA
+@pytest.mark.timeout(240)
+def test_a_programme_runs_any_values_and_the_same_on_any_number_of_workers() -> None:
+    design = Design(observations(load_evidence())[:6])
+    sampler = Sampler.of(design, gain_prior(), warmup=60, kept=30)
+    run = sampler.programme.run
+    one, two = (run([design.values] * 2, [5, 6], workers=number) for number in (1, 2))
+    for name, values in one.found.items():
+        np.testing.assert_array_equal(values, two.found[name])
+    other = run([design.values + 1.0], [5], workers=1)
+    assert not np.array_equal(other.found["dose_exponent"][0], one.found["dose_exponent"][0])
+    assert not np.array_equal(one.found["dose_exponent"][0], one.found["dose_exponent"][1])
+
+
+@WITH_EXTRA
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_verdicts_move_the_sampler_as_they_move_the_fit_without_it() -> None:
+    evidence = load_evidence()
+    kept = ("terblanche2005", "murtagh2015", "ordway2016")
+    few = dataclasses.replace(evidence, effects=tuple(row for row in evidence.effects if row.source in kept))
+    assert len(observations(few)) >= 4
+    assert len(verdicts(few)) >= 1
+    chains = calibrate(few, method="nuts", draws=400, warmup=150, kept=200, verdict_weight=1.0)
+    weighed = calibrate(few, draws=1000, candidates=8000, verdict_weight=1.0)
+    silent = calibrate(few, draws=1000, candidates=8000, verdict_weight=0.0)
+    assert weighed.effective_size > 100
+    assert disagreement(chains, weighed) < 0.35
+    gain = [-float(found.posterior["gain"].sel(component="run_backward", outcome="body_fat").mean())
+            for found in (chains, weighed, silent)]  # fmt: skip
+    # no change of body fat was significant: both lower the gain
+    assert max(gain[:2]) < gain[2]
+
+
+@given(mean=st.floats(-2, 2), sd=st.floats(0.1, 2), odds=st.floats(0.05, 1), bar=st.floats(0.1, 2))
+def test_the_chances_of_what_can_be_reported_add_to_one(mean, sd, odds, bar) -> None:
+    row = verdicts(load_evidence())[0].row
+    better, neither = (Verdict(row, bar, said).chance(mean, sd, odds) for said in (True, False))
+    worse = Verdict(row, bar, True).chance(-mean, sd, odds)
+    if min(better, neither, worse) > 0.011:
+        assert float(better + neither + worse) == pytest.approx(1.0, abs=1e-6)
+    assert Verdict(row, bar, True).chance(mean, sd, 0.5 * odds) >= better - 1e-12
+
+
+def test_verdicts_that_are_well_predicted_are_heard_and_others_are_not() -> None:
+    asked = verdicts(load_evidence())[:3]
+    good = Hearing(asked, np.full(3, 0.9), np.full(3, 0.6))
+    bad = Hearing(asked, np.full(3, 0.5), np.full(3, 0.6))
+    assert (good.weight, bad.weight) == (0.3, 0.0)
+    assert good.lead == pytest.approx(3 * np.log(1.5))

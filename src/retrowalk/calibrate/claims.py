@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrowalk.calibrate.ppc import check_lines, checks
+from retrowalk.calibrate.run import calibrate
 from retrowalk.catalogue import outcomes
 from retrowalk.evidence import Evidence, grade, load_evidence, studied
 from retrowalk.parameters import load_posterior, posterior_digest
@@ -42,10 +44,10 @@ CLAIMS = (
         "Heart, lungs and body composition", "It raises fitness and lowers body fat more than "
         "walking forward.",
         ("vo2max", "body_fat", "oxygen_cost_forward", "oxygen_cost_backward"),
-        "That the fall of oxygen cost by 30 % is fitness: much of it is getting used to the task, "
-        "another trial "
-        "saw 2.5 %, and none of it enters. The fall of body fat by 2.4 is read as points; its control did "
-        "nothing, and another trial saw no change.",
+        "That the fall of oxygen cost by 30 % is fitness: another trial saw 2.5 %, practice alone took 19 % "
+        "off in a third, and these changes are fitted apart from all else, as practice and fitness. The "
+        "fall of body fat by 2.4 is read as points; its control did nothing, and another trial saw no "
+        "change.",
     ),
     Claim(
         "Knee", "It relieves knee osteoarthritis.", ("knee_pain", "disability"),
@@ -77,6 +79,7 @@ def evidence_page() -> str:
         lines += [f"**Studies say.** {_studies(evidence, claim)}", "", "**The model concludes.**", ""]
         lines += [f"- {_conclusion(name)}" for name in claim.outcomes]
         lines += ["", f"**Refused.** {claim.refuses}"]
+    lines += check_lines(checks(calibrate(), {claim.title: claim.outcomes for claim in CLAIMS}))
     known = studied("walk_backward")
     lines += [
         "",

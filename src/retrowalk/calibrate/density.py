@@ -22,15 +22,14 @@ AGES = REFERENCE_ASSESSMENT - np.array(REFERENCE_DAYS, dtype=np.float64)
 
 def build(
     numbers: FlatDesign,
-    values: Array,
     used: tuple[int, ...],
     sources: int,
     spoken: FlatDesign | None = None,
     bars: Array | None = None,
     significant: Array | None = None,
     weight: float = 0.0,
-) -> Callable[[], None]:
-    """A numpyro model.
+) -> Callable[[Array], None]:
+    """A numpyro model of the published values, its one argument.
 
     Given everything else, rows are straight lines in the gains, so these are integrated out in closed form
     and drawn afterwards; only with verdicts they are sampled, as the independent standard normals they load
@@ -39,7 +38,7 @@ def build(
 
     Parameters
     ----------
-    numbers, values
+    numbers : FlatDesign
         Rows with published values.
     used : tuple of int
         Outcomes of any row, by number in the catalogue.
@@ -51,7 +50,7 @@ def build(
     fitness, fatigue, fraction = ([outcome_prior(name, scope) for scope in scopes]
                                   for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction"))  # fmt: skip
 
-    def model() -> None:
+    def model(values: Array) -> None:
         slow = _lognormal("fitness", fitness)
         fast = _below(slow, fatigue)
         theta = {
@@ -70,7 +69,9 @@ def build(
             z = _normals("latent", numbers.loadings.shape[2])
             mean = mean + loadings @ z
             said, held, error = _predict(spoken, theta, spread)
-            heard = _heard(said + held @ z, jnp.sqrt(jnp.diagonal(error)), bars, significant)
+            row = prior("reporting")
+            odds = numpyro.sample("reporting", dist.LogNormal(np.log(row.location), row.sd))
+            heard = _heard(said + held @ z, jnp.sqrt(jnp.diagonal(error)), bars, significant, odds)
             numpyro.factor("verdicts", weight * heard)
         numpyro.sample("published", dist.MultivariateNormal(mean, covariance_matrix=noise), obs=values)
 
@@ -104,9 +105,11 @@ def _exposures(rows: FlatDesign, theta: dict[str, Array]) -> Array:
     return jnp.zeros((rows.mean.shape[0], each.shape[1])).at[rows.row].add(each)
 
 
-def _heard(mean: Array, sd: Array, bars: Array, significant: Array) -> Array:
+def _heard(mean: Array, sd: Array, bars: Array, significant: Array, odds: Array) -> Array:
+    """See `verdicts.Verdict.chance`."""
     better, worse = ndtr((mean - bars) / sd), ndtr((-mean - bars) / sd)
-    chance = jnp.where(significant, better, 1.0 - better - worse)
+    neither = odds * (1.0 - better - worse)
+    chance = jnp.where(significant, better, neither) / (better + worse + neither)
     return jnp.log(jnp.clip(chance, FLOOR, 1.0 - FLOOR)).sum()
 
 

@@ -41,12 +41,25 @@ def check_target(folder: Path, report: Path | None = None, *, overwrite: bool = 
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: make it first, or name another one")
     other = [path for name in NAMES.values() if (path := folder / name).exists() and not holds_draws(path)]
-    if report is not None and report.exists() and not _is_report(report):
-        other.append(report)
     if other and not overwrite:
         raise InputError(f"{other[0]} holds something else: name another place, or allow --overwrite")
-    if report is not None and not report.parent.is_dir():
-        raise InputError(f"{report.parent} is no folder: make it first, or name another place for the report")
+    if report is not None:
+        check_page(report, TITLE, overwrite=overwrite)
+
+
+def check_page(path: Path, title: str, *, overwrite: bool = False) -> None:
+    """Refuse to write a page where its folder is missing or another file stands.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, or `path` is a file that does not begin with `title` and `overwrite` is not
+        set.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is no folder: make it first, or name another place for the page")
+    if path.exists() and not overwrite and not _begins_with(path, title):
+        raise InputError(f"{path} holds something else: name another place, or allow --overwrite")
 
 
 def save(calibration: Calibration, folder: Path, *, overwrite: bool = False) -> tuple[Path, ...]:
@@ -67,22 +80,21 @@ def save(calibration: Calibration, folder: Path, *, overwrite: bool = False) -> 
 
 
 def save_report(calibration: Calibration, path: Path) -> None:
-    """Write the report on a calibration as Markdown.
+    """Write the report on a calibration as Markdown; raises RunError if the file system refuses."""
+    save_page(report_text(calibration), path)
 
-    Raises
-    ------
-    RunError
-        If the file system refuses.
-    """
+
+def save_page(text: str, path: Path) -> None:
+    """Write a page; raises RunError if the file system refuses."""
     try:
-        path.write_text(report_text(calibration), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunError(f"{path}: {error.strerror or error}") from error
 
 
-def _is_report(path: Path) -> bool:
+def _begins_with(path: Path, title: str) -> bool:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            return file.readline().rstrip() == TITLE
+            return file.readline().rstrip() == title
     except OSError:
         return False

@@ -80,19 +80,20 @@ def digest(rows: tuple[Observation, ...], table: tuple[Prior, ...]) -> str:
     Numbers count to nine digits, so that the last bits of another machine make no difference.
     """
     beliefs = [row.model_dump(exclude={"unit", "reason"}) for row in table]
-    content = _plain({"rows": [asdict(row) for row in rows], "priors": beliefs})
+    content = plain({"rows": [asdict(row) for row in rows], "priors": beliefs})
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Nested values for JSON: numbers to nine digits, priors without their reasons."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Prior):
-        return _plain(value.model_dump(exclude={"unit", "reason"}))
+        return plain(value.model_dump(exclude={"unit", "reason"}))
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 

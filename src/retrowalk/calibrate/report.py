@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.calibrate.forms import FORMS
+from retrowalk.calibrate.habituation_text import oxygen_cost
 from retrowalk.calibrate.identify_text import identifiability
 from retrowalk.calibrate.markdown import table
 from retrowalk.calibrate.observations import Observation
@@ -33,7 +34,7 @@ HEADLINE = ("alghadir2019/pain_retro_control", "alghadir2019/disability_retro_co
 
 def report_text(calibration: Calibration) -> str:
     """The report as Markdown."""
-    parts = (_opening, _rows, _gains, _shared, _verdicts, _forms, _pulls, identifiability)
+    parts = (_opening, _rows, _gains, _shared, oxygen_cost, _verdicts, _forms, _pulls, identifiability)
     return "\n".join([*(line for part in parts for line in part(calibration)), ""])
 
 
@@ -45,11 +46,16 @@ def _opening(found: Calibration) -> Iterator[str]:
     yield ""
     yield (
         f"{len(found.rows)} published numbers of {sources} sources enter, those with role `fit` in "
-        "`evidence/effects.csv`. Statements that something was or was not significant stay out, and so do "
-        "changes of oxygen cost, which contradict each other and hold practice as much as fitness. Gains are "
+        f"`evidence/effects.csv`. Statements that something was or was not significant {_weighted(found)}; "
+        "changes of oxygen cost have a model of their own. Gains are "
         "integrated out in closed form, with the priors of `calibrate/priors.csv` and "
         f"`calibrate/time_constants.csv`, and drawn given everything else. {_machinery(found)}"
     )
+
+
+def _weighted(found: Calibration) -> str:
+    weight = found.verdict_weight
+    return f"enter with weight {weight:g}" if weight else "stay out, as told below"
 
 
 def _machinery(found: Calibration) -> str:
@@ -165,12 +171,14 @@ def _verdicts(found: Calibration) -> Iterator[str]:
     heard = hear(found.rows, asked, seed=found.seed)
     yield (
         f"{len(asked)} statements that something was or was not significant come with arms, sizes and "
-        "programmes. Fitted to the numbers of the other studies, their log score is "
+        "programmes. Each counts as the probability of the verdict given that it was reported, null results "
+        "being reported less often by a factor that the other verdicts help to know. Fitted to the "
+        "numbers of the other studies, their log score is "
         f"{np.log(heard.chances).sum():.1f}; the share of the other statements that agree, their base rate, "
         f"scores {np.log(heard.base).sum():.1f}: a lead of {heard.lead:+.1f} (SE over studies "
         f"{heard.lead_se:.1f}). "
         + (
-            f"So they could enter with weight {heard.weight:g}."
+            f"So they enter with weight {heard.weight:g}."
             if heard.weight
             else "Below the base rate, so they stay out of the fit; what they would do with weight 0.3 or 1 "
             "is in `results/sensitivity.md`."

@@ -1,64 +1,26 @@
-"""Draws from the posterior by the no-U-turn sampler, and what says whether they can be trusted."""
+"""Draws from the posterior by the no-U-turn sampler."""
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import ModuleType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.calibrate import fit
 from retrowalk.calibrate.cells import GainPrior
+from retrowalk.calibrate.chains import Programme, extra
 from retrowalk.calibrate.design import Design
+from retrowalk.calibrate.diagnostics import Diagnostics, judge
 from retrowalk.calibrate.flat import flatten
 from retrowalk.calibrate.nuisance import Nuisances, draw_nuisances, normals
 from retrowalk.calibrate.verdicts import Verdict
-from retrowalk.errors import MissingExtraError, RunError
 
 Array = NDArray[np.float64]
 CHAINS = 4
-
-
-@dataclass(frozen=True)
-class Diagnostics:
-    """What has to be right before draws may be used.
-
-    Attributes
-    ----------
-    divergences : int
-    r_hat : float
-        Largest of all parameters.
-    ess_bulk, ess_tail : float
-        Smallest of all parameters.
-    parameters, chains, warmup, kept : int
-        Scalars judged; chains; steps thrown away and kept of each.
-    """
-
-    divergences: int
-    r_hat: float
-    ess_bulk: float
-    ess_tail: float
-    parameters: int
-    chains: int
-    warmup: int
-    kept: int
-
-    def faults(self, least: float = 400.0, r_hat: float = 1.01) -> list[str]:
-        """What is wrong, in words; empty if nothing is."""
-        found = [f"{self.divergences} divergences"] if self.divergences else []
-        found += [f"R-hat {self.r_hat:.3f} above {r_hat}"] if not self.r_hat <= r_hat else []
-        for name, value in (("bulk", self.ess_bulk), ("tail", self.ess_tail)):
-            found += [f"{name} ESS {value:.0f} below {least:.0f}"] if not value >= least else []
-        return found
-
-    def require(self, least: float = 400.0, r_hat: float = 1.01) -> None:
-        """Raise RunError naming every fault."""
-        if found := self.faults(least, r_hat):
-            raise RunError(f"the sampler failed its diagnostics ({', '.join(found)}): nothing was written")
+OF_OUTCOMES = ("tau_fitness", "tau_fatigue", "fatigue_fraction")
 
 
 @dataclass(frozen=True)
@@ -97,130 +59,104 @@ def sample(
     MissingExtraError
         If numpyro is not installed.
     """
-    _extra()
-    from retrowalk.calibrate.density import build
-
-    questions = Design(tuple(verdict.row for verdict in spoken)) if spoken and weight else None
-    parts = [design, questions] if questions else [design]
-    used = tuple(sorted({k for part in parts for k in part.places}))
-    sources = tuple(dict.fromkeys(name for part in parts for name in part.sources))
-    trained = sorted({m for part in parts for m in part.trained})
-    loaded = np.flatnonzero((gains.loadings[np.ix_(trained, used)] != 0).any(axis=(0, 1)))
-    small = replace(gains, loadings=gains.loadings[:, :, loaded])
-    model = build(
-        flatten(design, small, used, sources),
-        design.values,
-        used,
-        len(sources),
-        spoken=flatten(questions, small, used, sources) if questions else None,
-        bars=np.array([verdict.bar for verdict in spoken]),
-        significant=np.array([verdict.significant for verdict in spoken]),
-        weight=weight,
-    )
-    found, divergences = _run(model, seed, warmup, kept)
-    flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in found.items()}
-    nuisances = _nuisances(flat, design, used, sources, seed)
-    names = [f"gain/{key}" for key in gains.keys]
-    latent = normals(CHAINS * kept, names, seed)
-    if questions:
-        latent[:, loaded] = flat["latent"]
-    else:
-        error = normals(CHAINS * kept, [f"noise/{row.id}" for row in design.rows], seed)
-        latent = _conditioned(design, gains, nuisances, latent, error)
-    moved = latent[:, loaded].reshape(CHAINS, kept, -1)
-    diagnostics = _judge([*found.values(), moved], divergences, warmup, kept)
+    sampler = Sampler.of(design, gains, warmup=warmup, kept=kept, spoken=spoken, weight=weight)
+    chains = sampler.programme.run([design.values] * CHAINS, [seed + chain for chain in range(CHAINS)])
+    flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in chains.found.items()}
+    latent, nuisances = sampler.states(flat, design.values, seed)
+    moved = latent[:, sampler.loaded].reshape(CHAINS, kept, -1)
+    diagnostics = judge([*chains.found.values(), moved], chains.divergences, warmup)
     picked = np.linspace(0, CHAINS * kept - 1, draws).round().astype(int)
-    chosen = nuisances.take(picked)
-    # what no row depends on keeps the evenly spread draws of the priors
-    idle = np.setdiff1d(np.arange(latent.shape[1]), loaded)
-    latent = latent[picked]
-    latent[:, idle] = normals(draws, names, seed)[:, idle]
-    before = draw_nuisances(draws, design.sources, seed)
-    unused = np.setdiff1d(np.arange(before.tau_fitness.shape[1]), used)
-    for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction"):
-        getattr(chosen, name)[:, unused] = getattr(before, name)[:, unused]
-    return Sampled(latent, replace(chosen, response_sd=before.response_sd), diagnostics)
+    latent, nuisances = sampler.with_idle(latent[picked], nuisances.take(picked), seed)
+    return Sampled(latent, nuisances, diagnostics)
 
 
-def _nuisances(
-    flat: dict[str, Array], design: Design, used: tuple[int, ...], sources: tuple[str, ...], seed: int
-) -> Nuisances:
-    """The chains' draws in the form of the priors', which stay for outcomes without rows."""
-    before = draw_nuisances(len(flat["dose_exponent"]), design.sources, seed)
-    changed = {name: flat[name] for name in ("dose_exponent", "heterogeneity")}
-    for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction"):
-        changed[name] = getattr(before, name).copy()
-        changed[name][:, list(used)] = flat[name]
-    own = [sources.index(name) for name in design.sources]
-    changed |= {name: flat[name][:, own] for name in ("dose", "denominator")}
-    return replace(before, **changed)
+@dataclass(frozen=True)
+class Sampler:
+    """A compiled chain and what turns its steps into draws of all parameters.
 
+    Attributes
+    ----------
+    used : tuple of int
+        Outcomes of any row, by number.
+    sources : tuple of str
+    loaded : tuple of int
+        Latent normals that any row depends on.
+    """
 
-def _conditioned(
-    design: Design, gains: GainPrior, nuisances: Nuisances, latent: Array, error: Array
-) -> Array:
-    parts = []
-    for start in range(0, len(latent), fit.CHUNK):
-        some = slice(start, start + fit.CHUNK)
-        model = fit.linearise(design, gains, nuisances.take(some))
-        parts.append(fit.condition(design.values, model, latent[some], error[some]))
-    return np.concatenate(parts)
+    design: Design
+    gains: GainPrior
+    programme: Programme
+    used: tuple[int, ...]
+    sources: tuple[str, ...]
+    loaded: NDArray[np.intp]
 
+    @classmethod
+    def of(
+        cls,
+        design: Design,
+        gains: GainPrior,
+        *,
+        warmup: int,
+        kept: int,
+        spoken: Sequence[Verdict] = (),
+        weight: float = 0.0,
+    ) -> Self:
+        """Compile a chain for values published as in `design`, and verdicts `spoken` if `weight` is not 0."""
+        extra()
+        from retrowalk.calibrate.density import build
 
-def available() -> bool:
-    """Whether the extra is installed."""
-    try:
-        _extra()
-    except MissingExtraError:
-        return False
-    return True
+        questions = Design(tuple(verdict.row for verdict in spoken)) if spoken and weight else None
+        parts = [design, questions] if questions else [design]
+        used = tuple(sorted({k for part in parts for k in part.places}))
+        sources = tuple(dict.fromkeys(name for part in parts for name in part.sources))
+        trained = sorted({m for part in parts for m in part.trained})
+        loaded = np.flatnonzero((gains.loadings[np.ix_(trained, used)] != 0).any(axis=(0, 1)))
+        small = replace(gains, loadings=gains.loadings[:, :, loaded])
+        model = build(
+            flatten(design, small, used, sources),
+            used,
+            len(sources),
+            spoken=flatten(questions, small, used, sources) if questions else None,
+            bars=np.array([verdict.bar for verdict in spoken]),
+            significant=np.array([verdict.significant for verdict in spoken]),
+            weight=weight,
+        )
+        programme = Programme(model, design.values, warmup=warmup, kept=kept)
+        return cls(design, gains, programme, used, sources, loaded)
 
+    def states(self, flat: dict[str, Array], values: Array, seed: int) -> tuple[Array, Nuisances]:
+        """Latent normals and nuisances of each step, given the chain's sites, (step, ...)."""
+        number = len(flat["dose_exponent"])
+        nuisances = self._nuisances(flat, seed)
+        latent = normals(number, [f"gain/{key}" for key in self.gains.keys], seed)
+        if "latent" in flat:
+            latent[:, self.loaded] = flat["latent"]
+            return latent, nuisances
+        error = normals(number, [f"noise/{row.id}" for row in self.design.rows], seed)
+        parts = []
+        for start in range(0, number, fit.CHUNK):
+            some = slice(start, start + fit.CHUNK)
+            model = fit.linearise(self.design, self.gains, nuisances.take(some))
+            parts.append(fit.condition(values, model, latent[some], error[some]))
+        return np.concatenate(parts), nuisances
 
-def _extra() -> ModuleType:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # arviz announces its next version whenever it is imported
-            importlib.import_module("arviz")
-            return importlib.import_module("numpyro")
-    except ImportError as error:
-        raise MissingExtraError(
-            "calibrate samples with numpyro, which is not installed: python -m pip install "
-            "'retrowalk[bayes]', or take --exact, which needs no sampler"
-        ) from error
+    def with_idle(self, latent: Array, nuisances: Nuisances, seed: int) -> tuple[Array, Nuisances]:
+        """The same with evenly spread draws of the priors for what no row depends on."""
+        idle = np.setdiff1d(np.arange(latent.shape[1]), self.loaded)
+        latent[:, idle] = normals(len(latent), [f"gain/{key}" for key in self.gains.keys], seed)[:, idle]
+        before = draw_nuisances(len(latent), self.design.sources, seed)
+        unused = np.setdiff1d(np.arange(before.tau_fitness.shape[1]), self.used)
+        for name in OF_OUTCOMES:
+            getattr(nuisances, name)[:, unused] = getattr(before, name)[:, unused]
+        return latent, replace(nuisances, response_sd=before.response_sd)
 
-
-def _run(model: Callable[[], None], seed: int, warmup: int, kept: int) -> tuple[dict[str, Array], int]:
-    numpyro = _extra()
-    import jax
-    from numpyro.infer import MCMC, NUTS, init_to_median
-
-    before = bool(jax.config.jax_enable_x64)
-    numpyro.enable_x64()
-    try:
-        kernel = NUTS(model, target_accept_prob=0.8, init_strategy=init_to_median)
-        chains = MCMC(kernel, num_warmup=warmup, num_samples=kept, num_chains=CHAINS,
-                      chain_method="vectorized", progress_bar=False)  # fmt: skip
-        chains.run(jax.random.PRNGKey(seed % 2**32), extra_fields=("diverging",))
-        found = {name: np.asarray(value) for name, value in chains.get_samples(group_by_chain=True).items()}
-        return found, int(np.asarray(chains.get_extra_fields()["diverging"]).sum())
-    finally:
-        jax.config.update("jax_enable_x64", before)
-
-
-def _judge(found: list[Array], divergences: int, warmup: int, kept: int) -> Diagnostics:
-    import arviz
-
-    columns = [values.reshape(*values.shape[:2], -1) for values in found]
-    every = np.concatenate(columns, axis=2)
-    moving = every[:, :, every.std(axis=(0, 1)) > 0]
-    each = [np.ascontiguousarray(moving[:, :, i]) for i in range(moving.shape[2])]
-    return Diagnostics(
-        divergences=divergences,
-        r_hat=float(max(arviz.rhat(x) for x in each)),
-        ess_bulk=float(min(arviz.ess(x, method="bulk") for x in each)),
-        ess_tail=float(min(arviz.ess(x, method="tail") for x in each)),
-        parameters=len(each),
-        chains=CHAINS,
-        warmup=warmup,
-        kept=kept,
-    )
+    def _nuisances(self, flat: dict[str, Array], seed: int) -> Nuisances:
+        """The chain's steps in the form of the priors' draws, which stay for outcomes without rows."""
+        before = draw_nuisances(len(flat["dose_exponent"]), self.design.sources, seed)
+        changed = {name: flat[name] for name in ("dose_exponent", "heterogeneity")}
+        for name in OF_OUTCOMES:
+            changed[name] = getattr(before, name).copy()
+            changed[name][:, list(self.used)] = flat[name]
+        own = [self.sources.index(name) for name in self.design.sources]
+        changed |= {name: flat[name][:, own] for name in ("dose", "denominator")}
+        return replace(before, **changed)

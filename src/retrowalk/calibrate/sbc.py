@@ -5,6 +5,7 @@ If the machinery is right, the rank of the true value among the draws is uniform
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,25 +15,34 @@ from scipy.stats import chisquare
 from retrowalk.calibrate import fit
 from retrowalk.calibrate.cells import gain_prior
 from retrowalk.calibrate.design import Design
+from retrowalk.calibrate.habituation import Novelty, changes, expected, fit_changes, from_priors, simulated
 from retrowalk.calibrate.headlines import CLAIMED
-from retrowalk.calibrate.markdown import table
-from retrowalk.calibrate.nuisance import draw_nuisances, normals
+from retrowalk.calibrate.nuisance import Nuisances, draw_nuisances, normals
 from retrowalk.calibrate.observations import observations
 from retrowalk.calibrate.run import SEED
+from retrowalk.calibrate.sampler import Sampler
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import load_evidence
 
 Array = NDArray[np.float64]
 #: Draws of each posterior, and bins of their ranks.
 DRAWS, BINS = 99, 10
+#: Steps of the one chain per base: every fifth of those kept is a draw.
+WARMUP, THIN = 300, 5
+#: Latent normals and nuisances of one posterior, (draw, ...), from values and the number of the base.
+Fit = Callable[[Array, int], tuple[Array, Nuisances]]
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Ranks (base, parameter) from 0 to `DRAWS`, with the parameters' names."""
+    """Ranks (base, parameter) from 0 to `DRAWS`, with the parameters' names.
+
+    `divergences` of all chains together; None without a sampler.
+    """
 
     names: tuple[str, ...]
     ranks: NDArray[np.intp]
+    divergences: int | None = None
 
     @property
     def p(self) -> Array:
@@ -50,27 +60,61 @@ class Ranks:
 def simulate_bases(bases: int = 100, *, seed: int = SEED, candidates: int = 4000) -> Ranks:
     """Draw truths from the priors, simulate every row, fit without a sampler, and rank."""
     design, gains = Design(observations(load_evidence())), gain_prior()
+    pool = draw_nuisances(candidates, design.sources, seed)
+    mean, signal, spread = fit.moments(design, gains, pool)
+
+    def exact(values: Array, base: int) -> tuple[Array, Nuisances]:
+        weights = fit.normalised(fit.log_evidence(values, mean, signal + spread))
+        chosen = pool.take(fit.resample(weights, DRAWS, seed + base))
+        own = np.random.default_rng([seed, base])
+        latent = own.standard_normal((DRAWS, len(gains.keys)))
+        error = own.standard_normal((DRAWS, len(design.rows)))
+        return fit.condition(values, fit.linearise(design, gains, chosen), latent, error), chosen
+
+    return Ranks(_names(), _ranks(design, bases, seed, exact))
+
+
+def sample_bases(bases: int = 100, *, seed: int = SEED, warmup: int = WARMUP) -> Ranks:
+    """The same with one short chain of the sampler for each base; needs the extra ``bayes``."""
+    design, gains = Design(observations(load_evidence())), gain_prior()
+    sampler = Sampler.of(design, gains, warmup=warmup, kept=THIN * DRAWS)
+    diverged = []
+
+    def sampled(values: Array, base: int) -> tuple[Array, Nuisances]:
+        chain = sampler.programme.run([values], [seed + base], workers=1)
+        diverged.append(chain.divergences)
+        flat = {name: found[0, THIN - 1 :: THIN] for name, found in chain.found.items()}
+        return sampler.states(flat, values, seed + base)
+
+    return Ranks(_names(), _ranks(design, bases, seed, sampled), sum(diverged))
+
+
+def _ranks(design: Design, bases: int, seed: int, fitted: Fit) -> NDArray[np.intp]:
+    gains, costs = gain_prior(), changes(load_evidence())
     truth = draw_nuisances(bases, design.sources, seed + 1)
     z = normals(bases, [f"truth/{key}" for key in gains.keys], seed)
     model = fit.linearise(design, gains, truth)
     error = normals(bases, [f"made up/{row.id}" for row in design.rows], seed)
     noise = np.matmul(np.linalg.cholesky(model.noise), error[:, :, None])[:, :, 0]
     made_up = fit.predicted(model, z) + noise
-    pool = draw_nuisances(candidates, design.sources, seed)
-    mean, signal, spread = fit.moments(design, gains, pool)
-    known = np.column_stack([_gains(z), truth.dose_exponent, truth.heterogeneity])
+    practice = from_priors(bases, seed + 1)
+    shock = normals(bases, [f"made up/{row.id}" for row in costs], seed)
+    of_cost = expected(costs, gains, z, truth, practice) + simulated(costs, practice, shock)
+    known = np.column_stack([_gains(z), truth.dose_exponent, truth.heterogeneity, *_practice(practice)])
     ranks = []
     for base, values in enumerate(made_up):
-        weights = fit.normalised(fit.log_evidence(values, mean, signal + spread))
-        chosen = pool.take(fit.resample(weights, DRAWS, seed + base))
-        own = np.random.default_rng([seed, base])
-        latent = own.standard_normal((DRAWS, len(gains.keys)))
-        drawn = fit.condition(values, fit.linearise(design, gains, chosen), latent,
-                              own.standard_normal((DRAWS, len(design.rows))))  # fmt: skip
-        found = np.column_stack([_gains(drawn), chosen.dose_exponent, chosen.heterogeneity])
+        latent, nuisances = fitted(values, base)
+        _, habit = fit_changes(costs, gains, latent, nuisances, seed + base, values=of_cost[base])
+        found = np.column_stack(
+            [_gains(latent), nuisances.dose_exponent, nuisances.heterogeneity, *_practice(habit)]
+        )
         below, ties = (found < known[base]).sum(axis=0), (found == known[base]).sum(axis=0)
-        ranks.append(below + own.integers(0, ties + 1))
-    return Ranks(_names(), np.array(ranks))
+        ranks.append(below + np.random.default_rng([seed, base, 1]).integers(0, ties + 1))
+    return np.array(ranks)
+
+
+def _practice(found: Novelty) -> tuple[Array, Array]:
+    return found.size[:, list(outcomes()).index("oxygen_cost_backward")], found.minutes
 
 
 def _gains(z: Array) -> Array:
@@ -85,24 +129,4 @@ def _gains(z: Array) -> Array:
 
 def _names() -> tuple[str, ...]:
     cells = [f"{outcome}, {way}" for outcome in CLAIMED for way in ("forward", "backward")]
-    return (*cells, "dose exponent", "heterogeneity")
-
-
-def sbc_page(found: Ranks) -> str:
-    """The result as Markdown."""
-    lines = [
-        [name, f"{p:.2f}", f"{share:.2f}"]
-        for name, p, share in zip(found.names, found.p, found.coverage, strict=True)
-    ]
-    smallest = float(found.p.min() * len(found.names))
-    parts = [
-        "# Simulation-based calibration",
-        "",
-        f"Made by `python results/pages.py sbc`. {len(found.ranks)} made-up evidence bases of the real "
-        "sizes, with truths from the priors; ranks of the truth among 99 draws of the fit without a sampler. "
-        f"p of uniform ranks (chi-squared, {BINS} bins) and share inside the central 90 %. Smallest p, times "
-        f"the number of parameters: {min(smallest, 1.0):.2f}.",
-        "",
-        *table(("parameter", "p", "inside 90 %"), lines),
-    ]
-    return "\n".join([*parts, ""])
+    return (*cells, "dose exponent", "heterogeneity", "novelty of backward walking", "minutes of practice")

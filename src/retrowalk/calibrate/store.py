@@ -28,6 +28,9 @@ VARIABLES: dict[str, tuple[tuple[str, ...], int, str, str]] = {
                     "SD of the response between members, SD of the population; prior-driven"),
     "dose_exponent": (("draw",), 4, "1", "exponent of the day's total dose"),
     "heterogeneity": (("draw",), 4, "1", "SD of true effects between studies, SD of the population"),
+    "novelty": (("draw", "outcome"), 4, "1",
+                "logarithm of what the first measurement costs over a practised one"),
+    "novelty_minutes": (("draw",), 2, "min", "practice after which e^-1 of the novelty is left"),
 }  # fmt: skip
 
 PACKED = {"dtype": "int32", "_FillValue": -(2**31), "zlib": True, "complevel": 9, "shuffle": True}

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from retrowalk.calibrate import fit
 from retrowalk.calibrate.cells import gain_prior
+from retrowalk.calibrate.chains import available
 from retrowalk.calibrate.design import Design
+from retrowalk.calibrate.exact import exact
 from retrowalk.calibrate.forms import FORMS
-from retrowalk.calibrate.nuisance import Nuisances, draw_nuisances, normals
+from retrowalk.calibrate.nuisance import Nuisances, draw_nuisances
 from retrowalk.calibrate.observations import Observation, observations
 from retrowalk.calibrate.pulls import Refits
-from retrowalk.calibrate.verdicts import Verdict, verdicts
+from retrowalk.calibrate.sampler import sample
+from retrowalk.calibrate.verdicts import verdicts
 from retrowalk.evidence import Evidence
 from retrowalk.tables import Row, read_table
 
@@ -107,43 +110,22 @@ def second_reading(evidence: Evidence) -> Evidence:
 def heard(
     evidence: Evidence, heads: Sequence[Observation], weight: float, *, seed: int, candidates: int = 4000
 ) -> Variation:
-    """The fit with verdicts at this weight, by weighing posterior draws with their probabilities."""
-    rows, asked = observations(evidence), verdicts(evidence)
-    design, gains = Design(rows), gain_prior()
-    everything = Design((*rows, *heads, *(verdict.row for verdict in asked)))
-    pool = draw_nuisances(candidates, everything.sources, seed)
-    own = [everything.sources.index(name) for name in design.sources]
-    narrow = replace(pool, dose=pool.dose[:, own], denominator=pool.denominator[:, own])
-    weights = fit.normalised(fit.log_evidence(design.values, *_total(fit.moments(design, gains, narrow))))
-    picked = fit.resample(weights, candidates, seed)
-    latent = normals(candidates, [f"gain/{key}" for key in gains.keys], seed)
-    error = normals(candidates, [f"noise/{row.id}" for row in rows], seed)
-    parts, logs = [], []
-    for start in range(0, candidates, fit.CHUNK):
-        some = slice(start, start + fit.CHUNK)
-        model = fit.linearise(design, gains, narrow.take(picked[some]))
-        z = fit.condition(design.values, model, latent[some], error[some])
-        wide = fit.linearise(everything, gains, pool.take(picked[some]))
-        mean = fit.predicted(wide, z)
-        sd = np.sqrt(np.diagonal(wide.noise, axis1=1, axis2=2))
-        first = len(rows) + len(heads)
-        parts.append(mean[:, len(rows) : first])
-        logs.append(_log_chance(asked, mean[:, first:], sd[:, first:]))
-    value, log = np.concatenate(parts), np.concatenate(logs)
-    after = fit.normalised(weight * log)
-    centre = after @ value
-    label = f"verdicts at weight {weight:g}"
-    return Variation(label, centre, np.sqrt(after @ (value - centre) ** 2), fit.effective_size(after))
-
-
-def _total(moments: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-    mean, signal, noise = moments
-    return mean, signal + noise
-
-
-def _log_chance(asked: Sequence[Verdict], mean: Array, sd: Array) -> Array:
-    logs = [np.log(verdict.chance(mean[:, i], sd[:, i])) for i, verdict in enumerate(asked)]
-    return np.asarray(np.sum(logs, axis=0))
+    """The fit with verdicts at this weight: sampled where the sampler is installed, else weighed."""
+    rows, asked, gains = observations(evidence), verdicts(evidence), gain_prior()
+    if available():
+        found = sample(Design(rows), gains, seed=seed, draws=1000, warmup=400, kept=400, spoken=asked,
+                       weight=weight)  # fmt: skip
+        latent, nuisances = found.latent, found.nuisances
+        worth = min(found.diagnostics.ess_bulk, found.diagnostics.ess_tail)
+    else:
+        latent, nuisances, worth = exact(
+            rows, asked, gains, weight, seed=seed, draws=candidates // 2, candidates=candidates
+        )
+    wanted = Design(tuple(heads))
+    free = np.zeros((len(latent), len(wanted.sources)))
+    narrow = replace(nuisances, dose=free, denominator=free)
+    value = fit.predicted(fit.linearise(wanted, gains, narrow), latent)
+    return Variation(f"verdicts at weight {weight:g}", value.mean(axis=0), value.std(axis=0), worth)
 
 
 def _scaled(factor: float) -> Callable[[Nuisances], Nuisances]:

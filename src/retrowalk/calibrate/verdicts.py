@@ -1,8 +1,9 @@
 """Results of which only the verdict is known: significant, or not, in a trial of known size.
 
 A verdict is no number. It says on which side of its bar an unknown estimate fell, and that somebody found
-it worth reporting. So it enters, if at all, as the probability of that verdict with a weight below 1, and
-only if the fit to numbers predicts verdicts of studies it has not seen better than their base rate does.
+it worth reporting. So it enters, if at all, as the probability of that verdict given that it was reported,
+with a weight below 1, and only if the fit to numbers predicts verdicts of studies it has not seen better than
+their base rate does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import t as student
 
+from retrowalk.calibrate.fit import normalised
 from retrowalk.calibrate.observations import Observation
 from retrowalk.calibrate.priors import prior
 from retrowalk.calibrate.protocol import protocol
@@ -28,6 +30,8 @@ Array = NDArray[np.float64]
 WEIGHT = 0.3
 #: Probabilities nearer to 0 or 1 than this are not believed.
 FLOOR = 0.01
+#: Odds of reporting that are weighed.
+GRID = 24
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,17 @@ class Verdict:
     bar: float
     significant: bool
 
-    def chance(self, mean: Array, sd: Array) -> Array:
-        """Probability of the reported verdict for an estimate with this mean and SD (any shape)."""
+    def chance(self, mean: Array, sd: Array, odds: Array | float = 1.0) -> Array:
+        """Probability of the reported verdict for an estimate with this mean and SD (any shape).
+
+        With b and w the probabilities that the estimate is significantly better and worse, and a result that
+        is neither being reported `odds` times as often as one that is,
+
+            P(significant | reported) = b / (b + w + odds (1 - b - w)).
+        """
         better, worse = ndtr((mean - self.bar) / sd), ndtr((-mean - self.bar) / sd)
-        chance = better if self.significant else 1.0 - better - worse
+        neither = odds * (1.0 - better - worse)
+        chance = (better if self.significant else neither) / (better + worse + neither)
         return np.asarray(np.clip(chance, FLOOR, 1.0 - FLOOR))
 
 
@@ -129,12 +140,31 @@ class Hearing:
 def hear(
     rows: tuple[Observation, ...], asked: Sequence[Verdict], *, seed: int, candidates: int = 4000
 ) -> Hearing:
-    """Predict each verdict from the numbers of all studies but its own."""
+    """Predict each verdict from the numbers of all studies but its own.
+
+    How much rarer null results are reported is a share of its prior, weighed by how well the verdicts of the
+    other studies are predicted with it: the base rate knows those verdicts too.
+    """
+    odds = prior("reporting").quantile((np.arange(GRID) + 0.5) / GRID)
+    each, base = _chances(rows, asked, odds, seed, candidates)
+    sources = np.array([verdict.row.source for verdict in asked])
+    chances = np.empty(len(asked))
+    for name in dict.fromkeys(sources):
+        own = sources == name
+        weights = normalised(np.log(each[~own]).sum(axis=0))
+        chances[own] = each[own] @ weights
+    return Hearing(tuple(asked), chances, base)
+
+
+def _chances(
+    rows: tuple[Observation, ...], asked: Sequence[Verdict], odds: Array, seed: int, candidates: int
+) -> tuple[Array, Array]:
+    """Chance of each verdict under each of the odds, (verdict, odds), and by the others' base rate."""
     both = (*rows, *(verdict.row for verdict in asked))
     refits = Refits.of(both, seed=seed, candidates=candidates)
     said = np.array([verdict.significant for verdict in asked])
     sources = np.array([verdict.row.source for verdict in asked])
-    chances, base = np.empty(len(asked)), np.empty(len(asked))
+    chances, base = np.empty((len(asked), odds.size)), np.empty(len(asked))
     for name in dict.fromkeys(sources):
         own = np.flatnonzero(sources == name)
         clusters = {asked[i].row.cluster for i in own.tolist()}
@@ -144,7 +174,7 @@ def hear(
         others = said[sources != name]
         share = (others.sum() + 1.0) / (others.size + 2.0)
         for place, i in enumerate(own.tolist()):
-            each = asked[i].chance(mean[:, place], np.sqrt(variance[:, place] + noise[:, place]))
-            chances[i] = float(weights @ each)
+            sd = np.sqrt(variance[:, place] + noise[:, place])
+            chances[i] = weights @ asked[i].chance(mean[:, place, None], sd[:, None], odds)
             base[i] = share if said[i] else 1.0 - share
-    return Hearing(tuple(asked), chances, base)
+    return chances, base

@@ -39,9 +39,20 @@ LARGEST = 0.5
     is_flag=True,
     help="Without a sampler, by importance weights: the check of the sampler, for installations without it.",
 )
+@click.option(
+    "--sbc",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="Instead: fit made-up evidence with known parameters and write how well they are found; minutes.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that hold something else.")
 def calibrate(
-    seed: int | None, output: Path | None, report: Path | None, exact: bool, overwrite: bool
+    seed: int | None,
+    output: Path | None,
+    report: Path | None,
+    exact: bool,
+    sbc: Path | None,
+    overwrite: bool,
 ) -> None:
     """Fit the gains to the published evidence and write 1000 draws of all parameters.
 
@@ -51,6 +62,11 @@ def calibrate(
     from retrowalk.calibrate import SEED, check_target, default_folder, save, save_report
     from retrowalk.calibrate import calibrate as fit
 
+    if sbc is not None:
+        if output is not None or report is not None or exact:
+            raise click.UsageError("--sbc makes no draws: leave out --output, --report and --exact")
+        _simulate(sbc, SEED if seed is None else seed, overwrite=overwrite)
+        return
     folder = default_folder() if output is None else output
     check_target(folder, report, overwrite=overwrite)
     found = fit(seed=SEED if seed is None else seed, method="exact" if exact else "nuts")
@@ -63,6 +79,15 @@ def calibrate(
     if report is not None:
         save_report(found, report)
         emit(str(report))
+
+
+def _simulate(path: Path, seed: int, *, overwrite: bool) -> None:
+    from retrowalk.calibrate import check_page, save_page
+    from retrowalk.calibrate.sbc_page import TITLE, sbc_page
+
+    check_page(path, TITLE, overwrite=overwrite)
+    save_page(sbc_page(seed=seed), path)
+    emit(str(path))
 
 
 def _sentence(found: Calibration) -> str:
@@ -82,7 +107,7 @@ def _agree(found: Calibration) -> str:
     from retrowalk.calibrate import disagreement
     from retrowalk.errors import RunError
 
-    off = disagreement(found, fit(seed=found.seed))
+    off = disagreement(found, fit(seed=found.seed, verdict_weight=found.verdict_weight))
     if off > LARGEST:
         raise RunError(
             f"the sampler's gains are up to {off:.2f} posterior SD from those of the fit without a sampler "

@@ -51,7 +51,7 @@ def validate(as_json: bool, studies: Path | None, leave_one_out: bool, report: P
         held = scoreboard.targets(left_out)
         if report is not None:
             other = scoreboard.package_board() if leave_one_out else board
-            _write(report, scoreboard.as_markdown((left_out, other), held))
+            _write(report, scoreboard.as_markdown((left_out, other), held, scoreboard.reasons(left_out)))
     if as_json:
         emit_json(scoreboard.as_json(board, held))
     else:

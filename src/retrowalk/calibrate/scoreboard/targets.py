@@ -85,7 +85,21 @@ def _left_out(board: Board) -> Iterator[Target]:
 
 
 def _knee(evidence: Evidence, seed: int, candidates: int) -> Iterator[Target]:
-    """Probability that a trial of the real size calls backward walking significantly better."""
+    for outcome, other, after, before in knee_chances(evidence, seed, candidates):
+        control = other == "usual care"
+        yield Target(
+            f"knee trial, {outcomes()[outcome].label.lower()}: chance of significance against {other}",
+            f"{after:.2f} (priors alone {before:.2f})",
+            "at least 0.6" if control else "below 0.5",
+            after >= 0.6 if control else after < 0.5,
+        )
+
+
+def knee_chances(evidence: Evidence, seed: int, candidates: int) -> list[tuple[str, str, float, float]]:
+    """Probability that a trial of the real size calls backward walking significantly better.
+
+    Per outcome and comparator: after the fit and by the priors alone.
+    """
     fitted = observations(evidence)
     asked = [row for row in fitted if row.source == TRIAL and len(row.arms) == 2]
     asked += [_against_forward(evidence, row) for row in asked]
@@ -95,24 +109,24 @@ def _knee(evidence: Evidence, seed: int, candidates: int) -> Iterator[Target]:
         _chance(Predictive.of(refits, used, wanted), asked, evidence)
         for used in (np.arange(len(fitted)), np.empty(0, np.intp))
     ]
-    for row, after, before in zip(asked, *chances, strict=True):
-        control = row.arms[1].endswith("/control")
-        other = "usual care" if control else "forward walking"
-        yield Target(
-            f"knee trial, {outcomes()[row.outcome].label.lower()}: chance of significance against {other}",
-            f"{after:.2f} (priors alone {before:.2f})",
-            "at least 0.6" if control else "below 0.5",
-            after >= 0.6 if control else after < 0.5,
-        )
+    return [
+        (row.outcome, "usual care" if row.arms[1].endswith("/control") else "forward walking", after, before)
+        for row, after, before in zip(asked, *chances, strict=True)
+    ]
 
 
 def _chance(found: Predictive, rows: list[Observation], evidence: Evidence) -> list[float]:
     chances = []
     for i, row in enumerate(rows):
-        size = sum(evidence.arm(arm).n or 0 for arm in row.arms)
-        bar = float(student.ppf(0.975, size - 2)) * row.se
+        bar = bar_of(row, evidence)
         chances.append(float(found.weights @ ndtr((found.mean[:, i] - bar) / found.sd[:, i])))
     return chances
+
+
+def bar_of(row: Observation, evidence: Evidence) -> float:
+    """Difference from which on a two-sided test at .05 calls this contrast significant [as `row.value`]."""
+    size = sum(evidence.arm(arm).n or 0 for arm in row.arms)
+    return float(student.ppf(0.975, size - 2)) * row.se
 
 
 def _against_forward(evidence: Evidence, row: Observation) -> Observation:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from retrowalk.calibrate.markdown import table
 from retrowalk.calibrate.scoreboard.board import Board, Scored
+from retrowalk.calibrate.scoreboard.reasons import Reasons, reason_lines
 from retrowalk.calibrate.scoreboard.rivals import NAMES
 from retrowalk.calibrate.scoreboard.scores import Scores
 from retrowalk.calibrate.scoreboard.targets import Target
@@ -44,7 +45,7 @@ def as_text(board: Board, targets: Sequence[Target] = ()) -> str:
     return "\n".join(parts)
 
 
-def as_markdown(boards: Sequence[Board], targets: Sequence[Target]) -> str:
+def as_markdown(boards: Sequence[Board], targets: Sequence[Target], reasons: Reasons | None = None) -> str:
     """The page that is kept with the package."""
     lines = [
         "# Scoreboard: published results against predictions", "",
@@ -54,6 +55,7 @@ def as_markdown(boards: Sequence[Board], targets: Sequence[Target]) -> str:
         "## Must hold", "",
         *table(("what", "found", "limit", ""), [_target(row) for row in targets]),
     ]  # fmt: skip
+    lines += reason_lines(reasons, targets) if reasons else []
     for board in boards:
         lines += ["", f"## {KINDS[board.kind].capitalize()}", "", _counted(board), ""]
         lines += table(SCORE_HEAD, [_score(name, board.scores[name]) for name in NAMES])

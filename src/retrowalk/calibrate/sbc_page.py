@@ -1,0 +1,41 @@
+"""Simulation-based calibration as a page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retrowalk.calibrate.markdown import table
+from retrowalk.calibrate.run import SEED
+from retrowalk.calibrate.sbc import BINS, DRAWS, Ranks, sample_bases, simulate_bases
+
+TITLE = "# Simulation-based calibration"
+#: Made-up evidence bases for the sampler and for the fit without it.
+SAMPLED, EXACT = 100, 400
+
+
+def sbc_page(bases: int = SAMPLED, exact: int = EXACT, *, seed: int = SEED) -> str:
+    """Both as Markdown; minutes of work."""
+    sampled, plain = sample_bases(bases, seed=seed), simulate_bases(exact, seed=seed + 1)
+    parts = [
+        TITLE, "",
+        "Made by `retrowalk calibrate --sbc results/sbc.md`. Made-up evidence bases of the real sizes, with "
+        f"truths from the priors; ranks of the truth among {DRAWS} draws of the fit to each. p of uniform "
+        f"ranks (chi-squared, {BINS} bins) and share inside the central 90 %. The sampler runs one chain for "
+        f"each of {bases} bases, {sampled.divergences} divergences in all; the fit without a sampler is "
+        f"repeated {exact} times. The changes of oxygen cost are made up and fitted along.", "",
+        f"Smallest p times the number of parameters: {_smallest(sampled)} with the sampler, "
+        f"{_smallest(plain)} without. All parameters together inside the central 90 %: "
+        f"{sampled.coverage.mean():.3f} and {plain.coverage.mean():.3f}.", "",
+        "An earlier run of 100 bases without the sampler had p .0015 for the forward gain on disability, "
+        "once in twenty parameters: 400 bases with each of two other seeds did not repeat it.", "",
+        *table(
+            ("parameter", "p, sampler", "inside 90 %", "p, without", "inside 90 %"),
+            [[name, f"{a:.2f}", f"{b:.2f}", f"{c:.2f}", f"{d:.2f}"] for name, a, b, c, d in zip(
+                sampled.names, sampled.p, sampled.coverage, plain.p, plain.coverage, strict=True)],
+        ),
+    ]  # fmt: skip
+    return "\n".join([*parts, ""])
+
+
+def _smallest(found: Ranks) -> str:
+    return f"{min(float(np.min(found.p)) * len(found.names), 1.0):.2f}"
