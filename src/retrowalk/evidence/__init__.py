@@ -4,7 +4,7 @@ from retrowalk.evidence.effect_row import Effect
 from retrowalk.evidence.grades import GRADES, Grade, grade, graded_rows
 from retrowalk.evidence.rows import Arm, Excluded, Source
 from retrowalk.evidence.store import Evidence, load_evidence, read_evidence
-from retrowalk.evidence.studied import Studied, studied
+from retrowalk.evidence.studied import Studied, longest_follow_up, studied
 
 __all__ = [
     "GRADES",
@@ -18,6 +18,7 @@ __all__ = [
     "grade",
     "graded_rows",
     "load_evidence",
+    "longest_follow_up",
     "read_evidence",
     "studied",
 ]

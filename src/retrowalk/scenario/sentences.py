@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from retrowalk.catalogue import modalities, populations
-from retrowalk.evidence import Studied, load_evidence, studied
-from retrowalk.evidence.studied import longest_follow_up
+from retrowalk.evidence import Studied, load_evidence, longest_follow_up, studied
 from retrowalk.scenario.asked import central_ages
 from retrowalk.scenario.beyond import Finding
 from retrowalk.scenario.scenario import Scenario
