@@ -211,6 +211,21 @@ def test_each_outcome_has_its_own_longest_study() -> None:
     assert "weeks" not in flags(back, longest[1])
 
 
+def test_a_trial_whose_result_is_unread_covers_its_programme_but_states_no_dose_behind_an_effect() -> None:
+    found = studied("walk_forward", "knee_pain")
+    assert not any(
+        row.verified for row in load_evidence().effects_of("alghadir2019") if "alghadir2019/forward" in
+        (row.arm_a, row.arm_b) and row.outcome == "knee_pain"
+    )  # fmt: skip
+    assert found.limit("weeks") >= 6
+    assert not found.dose_stated
+
+
+def test_a_scenario_that_repeats_a_trial_lies_within_it() -> None:
+    trial = retrowalk.load_scenario(next(path for path in SHIPPED if path.stem == "knee_trial"))
+    assert [line for name in trial.outcomes for line in sentences(spread_cases(trial), name, 42)] == []
+
+
 @settings(max_examples=60)
 @given(data=st.data())
 def test_widening_what_was_studied_never_adds_a_flag(data: st.DataObject) -> None:

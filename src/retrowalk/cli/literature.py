@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retrowalk.cli.app import Suggesting
-from retrowalk.cli.words import emit, emit_json
+from retrowalk.cli.words import emit, emit_json, say
 
 if TYPE_CHECKING:
     from retrowalk.evidence import Arm, Effect, Evidence, Source
@@ -33,6 +33,10 @@ def list_sources(outcome: str | None, component: str | None, population: str | N
     rows = list(_listed(tables, outcome, component, population))
     if as_json:
         emit_json(rows)
+        return
+    if not rows:
+        asked = ", ".join(name for name in (component, outcome, population) if name)
+        say(f"no source in the tables has a result on {asked}")
         return
     for line in _columns(rows, ("id", "year", "design", "population", "people", "results")):
         emit(line)

@@ -102,8 +102,9 @@ class Studied:
 def studied(component: str, outcome: str | None = None, *, evidence: Evidence | None = None) -> Studied:
     """What trials of a component cover, of one outcome or of all.
 
-    Counted are the arms that trained it as their first or second component and stand behind a verified result
-    (on that outcome) with role fit, verdict, check or habituation.
+    Counted are the arms that trained it as their first or second component and stand behind a result (on that
+    outcome) with role fit, verdict, check or habituation. A trial that measured an outcome covers its own
+    programme even where its result is unread; `dose_stated` counts verified results alone.
 
     Raises
     ------
@@ -148,8 +149,11 @@ def _studied(component: str, outcome: str | None) -> Studied:
 
 
 def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied:
-    used = {name for row in evidence.effects if row.verified and row.role in _TRAINING
-            and outcome in (None, row.outcome) for name in (row.arm_a, row.arm_b)}  # fmt: skip
+    rows = [row for row in evidence.effects if row.role in _TRAINING and outcome in (None, row.outcome)]
+    used, read = (
+        {name for row in chosen for name in (row.arm_a, row.arm_b)}
+        for chosen in (rows, [row for row in rows if row.verified])
+    )
     arms = [arm for arm in evidence.arms if arm.id in used and component in arm.components]
     sources = [evidence.source(arm.source) for arm in arms]
     stated = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=False)]
@@ -172,7 +176,7 @@ def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied
         populations=tuple(name for name in populations() if name in people),
         assumed={item: (min(found)[0], max(found)[0]) for item, found in taken.items() if found},
         longest=longest,
-        dose_stated=any(all(_states(arm, item) for item in _DOSE) for arm in arms),
+        dose_stated=any(arm.id in read and all(_states(arm, item) for item in _DOSE) for arm in arms),
     )
 
 
