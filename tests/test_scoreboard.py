@@ -206,7 +206,7 @@ def test_simulated_studies_of_a_right_model_are_covered_as_stated(left_out) -> N
     np.testing.assert_allclose(made_up.mean(axis=0), found.centre, atol=0.05)
     np.testing.assert_allclose(made_up.std(axis=0), found.spread, rtol=0.08)
     # contrast and control arm share people and the control's own deviation
-    assert np.corrcoef(made_up.T)[0, 1] < -0.2
+    assert np.corrcoef(made_up.T)[0, 1] < -0.05
 
 
 # -- other people's studies
@@ -325,7 +325,7 @@ def test_an_unknown_column_is_an_error_of_one_line(tmp_path: Path) -> None:
     assert done.code == 2
     assert done.out == ""
     assert "arms.csv:2" in done.err
-    assert "shoe" in done.err
+    assert "there is no column 'shoe'; known are id, source, name" in done.err
     assert "Traceback" not in done.err
 
 

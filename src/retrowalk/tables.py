@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +47,7 @@ def read_table(path: Path, row_type: type[RowT]) -> tuple[RowT, ...]:
             try:
                 rows.append(row_type.model_validate(filled))
             except ValidationError as error:
-                problems.extend(_problems(error, path, reader.line_num))
+                problems.extend(_problems(error, row_type, path, reader.line_num))
     except csv.Error as error:
         problems.append(Problem(f"this is not a well-formed CSV row ({error})", str(path), reader.line_num))
     if problems:
@@ -67,9 +68,14 @@ def _text(path: Path) -> str:
         raise DocumentError([Problem(f"cannot be read: {error.strerror}", str(path))]) from None
 
 
-def _problems(error: ValidationError, path: Path, line: int) -> list[Problem]:
-    details = error.errors(include_input=False, include_url=False, include_context=False)
-    return [
-        Problem(detail["msg"], str(path), line, path=f"column {'.'.join(map(str, detail['loc']))}")
-        for detail in details
-    ]
+def _problems(error: ValidationError, row_type: type[Row], path: Path, line: int) -> list[Problem]:
+    found = []
+    for detail in error.errors(include_input=False, include_url=False, include_context=False):
+        column = ".".join(map(str, detail["loc"]))
+        message = detail["msg"].replace("Input should", "the value should", 1)
+        if detail["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(column, row_type.model_fields, n=1, cutoff=0.75)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(row_type.model_fields)}"
+            message = f"there is no column {column!r}; {hint}"
+        found.append(Problem(message, str(path), line, path=f"column {column}"))
+    return found

@@ -6,7 +6,7 @@ import numpy as np
 
 from retrowalk.calibrate.markdown import table
 from retrowalk.calibrate.run import SEED
-from retrowalk.calibrate.sbc import BINS, DRAWS, Ranks, sample_bases, simulate_bases
+from retrowalk.calibrate.sbc import BINS, DRAWS, THIN, Ranks, sample_bases, simulate_bases
 
 TITLE = "# Simulation-based calibration"
 #: Made-up evidence bases for the sampler and for the fit without it.
@@ -21,8 +21,10 @@ def sbc_page(bases: int = SAMPLED, exact: int = EXACT, *, seed: int = SEED) -> s
         "Made by `retrowalk calibrate --sbc results/sbc.md`. Made-up evidence bases of the real sizes, with "
         f"truths from the priors; ranks of the truth among {DRAWS} draws of the fit to each. p of uniform "
         f"ranks (chi-squared, {BINS} bins) and share inside the central 90 %. The sampler runs one chain for "
-        f"each of {bases} bases, {sampled.divergences} divergences in all; the fit without a sampler is "
-        f"repeated {exact} times. The changes of oxygen cost are made up and fitted along.", "",
+        f"each of {bases} bases, with {sampled.divergences} divergent of all {bases * DRAWS * THIN} steps; "
+        f"the fit without a sampler is repeated {exact} times. "
+        "Changes of oxygen cost are made up and fitted along.",
+        "",
         f"Smallest p times the number of parameters: {_smallest(sampled)} with the sampler, "
         f"{_smallest(plain)} without. All parameters together inside the central 90 %: "
         f"{sampled.coverage.mean():.3f} and {plain.coverage.mean():.3f}.", "",

@@ -210,10 +210,12 @@ def reason_lines(found: Reasons, targets: Sequence[Target]) -> Iterator[str]:
     for label, number, mean, sd, half, wide in found.classes:
         yield f"| {label} | {number} | {mean:+.2f} | {sd:.2f} | {half:.2f} | {wide:.2f} |"
     published, error, expected, at_published, at_expected = found.knee
+    fewest = min(found.classes, key=lambda entry: entry[4])[0]
+    yield ""
     yield (
-        "Contrasts that come out better than predicted beside changes within one arm that do not would be "
-        "trials printed because their contrast was significant; the model has no term for that, and none was "
-        "added to suit the score."
+        f"Fewest lie inside among {fewest}. Contrasts that come out better than predicted beside changes "
+        "within one arm that do not would be trials printed because the contrast was significant; the model "
+        "has no term for that, and none was added to suit the score."
     )
     yield ""
     yield (

@@ -70,9 +70,9 @@ def _left_out(board: Board) -> Iterator[Target]:
     yield _target("left out: coverage of 90 % intervals", own.coverage_90, f"{low:.2f} to {high:.2f}",
                   low <= own.coverage_90 <= high)  # fmt: skip
     ratio = own.mean_width_90 / prior.mean_width_90
-    yield _target("left out: mean width / the priors'", ratio, "at most 0.75", ratio <= 0.75)
+    yield _target("left out: mean width / the priors'", ratio, "at most 0.75", ratio <= 0.75, "{:.3f}")
     ratio = own.mean_width_90 / mean.mean_width_90
-    yield _target("left out: mean width / random-effects mean's", ratio, "at most 1", ratio <= 1.0)
+    yield _target("left out: mean width / random-effects mean's", ratio, "at most 1", ratio <= 1.0, "{:.3f}")
     for other, name, limit, least in (
         (nothing, "no effect", "above 2 SE", 2.0),
         (mean, "random-effects mean", "not below -2 SE", -2.0),
