@@ -75,7 +75,9 @@ def beyond_studies() -> list[str]:
     for outcome in scenario.outcomes:
         found = sentences(spread_cases(scenario), outcome, DAY)
         lines += [f"- {outcomes()[outcome].label}: {one}" for one in found]
-    return ["Beyond the studies in the tables:", "", *lines, ""] if lines else []
+    if not lines:
+        return ["No arm goes beyond what was studied of its training on these outcomes.", ""]
+    return ["Beyond the studies in the tables:", "", *lines, ""]
 
 
 def main() -> None:
