@@ -79,7 +79,8 @@ def jit_inlined(function: F) -> F:
 
 
 def _compiled(function: F, **options: bool) -> F:
-    policy = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False}
+    policy = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False,
+              "no_cfunc_wrapper": True}  # fmt: skip
     compiled = _numba().njit(**policy, **options)(function)
     ours = Path(function.__code__.co_filename).parent == _SOURCES
     if ours and hasattr(compiled, "_cache") and _open() is not None:
@@ -164,6 +165,7 @@ def _kernel_cache(function: Callable[..., Any]) -> Any:
     """Cache of one kernel, as numba's dispatcher asks for it: one entry per signature."""
     compiler, serialize = _numba("numba.core.compiler"), _numba("numba.core.serialize")
     normalize = _numba("numba.core.sigutils").normalize_signature
+    runtime = _numba("numba.core.runtime").rtsys
 
     class KernelCache(_numba("numba.core.caching").NullCache):  # type: ignore[misc]  # a class of no known type
         @property
@@ -171,11 +173,12 @@ def _kernel_cache(function: Callable[..., Any]) -> Any:
             return str(cache_status().path)
 
         def load_overload(self, sig: Any, target_context: Any) -> Any:
-            target_context.refresh()
             opened = _open()
             content = opened and opened.read(self._name(sig, target_context.codegen()))
             if not content:
                 return None
+            # All of numba's operations are only needed to compile, which loads them then.
+            runtime.initialize(target_context)
             # The folder is this user's alone and the content's checksum has been compared.
             return compiler.CompileResult._rebuild(target_context, *pickle.loads(content))  # noqa: S301
 

@@ -28,12 +28,18 @@ FITNESS, FATIGUE, DELAY = range(3)
 def fading(decay: Array, longest: int) -> Array:
     """a^n of fitness, fatigue and delay, (longest + 1, 3), for n from 0 on, as precise as `decay`."""
     powers = np.empty((longest + 1, 3), decay.dtype)
+    fill_fading(decay, powers)
+    return powers
+
+
+@jit
+def fill_fading(decay: Array, powers: Array) -> None:
+    """As `fading`, into `powers`."""
     for row in range(3):
         power = 1.0
-        for n in range(longest + 1):
+        for n in range(powers.shape[0]):
             powers[n, row] = power
             power *= np.float64(decay[row])
-    return powers
 
 
 @jit

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrowalk.kernels.arguments import Drive, Measure, Members, Model, Rates, Schedule, Statistics, Tally
 from retrowalk.kernels.cohort import BANISTER, BLOCK, FITNESS_DELAY, INCLUSIVE, ROWS, respond
 from retrowalk.kernels.compile import jit
-from retrowalk.kernels.linear import fading
+from retrowalk.kernels.linear import fill_fading
 from retrowalk.kernels.links import IDENTITY, inverse_link, record
 from retrowalk.kernels.reduction import WHOLE, reduce_members
 from retrowalk.kernels.superposition import advance, superpose, unit_response
@@ -43,7 +43,7 @@ def summarize_superposed(
     latest = np.zeros((draws, patterns), np.int64)
     fades = np.empty((draws, days + 1, 3), np.float32)
     for d in range(draws):
-        fades[d] = fading(rates.decay[d], days)
+        fill_fading(rates.decay[d], fades[d])
     unit, room = np.empty((patterns, size), np.float32), workspace(size)
     eta, sensitivity = np.empty(size, np.float32), np.empty(size, np.float32)
     begin = 0

@@ -114,4 +114,5 @@ def superpose(start: Array, unit: Array, gain: Array, dose: Array, sensitivity: 
             out[i] = before[i] + (all_alike + sensitivity[i] * by_member) * row[i]
         before = out
     if unit.shape[0] == 0:
-        out[:] = start
+        for i in range(out.shape[0]):
+            out[i] = start[i]
