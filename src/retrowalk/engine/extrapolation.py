@@ -48,7 +48,7 @@ def extrapolation(scenario: Scenario, arm: str, differing: tuple[str, ...]) -> O
 
 
 # Cases of a sweep share most of their arms.
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def _of_arm(
     arm: Arm,
     reference: Arm,
@@ -75,7 +75,7 @@ def _counts(component: str, differing: tuple[str, ...]) -> bool:
     return component in differing if component else bool(differing)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def _since(arm: Arm, preset: str, age: Age, own: Own, last_day: int) -> dict[str, tuple[Finding, ...]]:
     return {outcome: findings(arm, outcome, preset, age, users, last_day) for outcome, users in own}
 

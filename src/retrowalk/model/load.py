@@ -82,7 +82,7 @@ def split(session: Session) -> dict[str, Bout]:
     return bouts
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def matched_speed(forward: str, backward: str, speed: float, grade: float) -> float:
     """Backward speed u [m/s] at which MET_b(u) = MET_f(speed), by bisection to the last bit.
 

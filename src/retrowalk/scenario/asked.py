@@ -45,7 +45,7 @@ class Programme(NamedTuple):
     pauses: tuple[tuple[int, int], ...]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def programme(arm: Arm, last_day: int) -> Programme:
     """What an arm asks of those who come to everything."""
     found: dict[str, dict[str, list[tuple[int, float]]]] = {}
@@ -108,7 +108,7 @@ def _items(phase: Phase, week: int) -> dict[str, dict[str, float]]:
     }
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def bouts(session: Session) -> tuple[tuple[str, Bout], ...]:
     """As `retrowalk.model.load.split`, without its fit of the cost of going backward where none is needed."""
     share, minutes = session.backward_share, session.minutes

@@ -83,7 +83,7 @@ def findings(
     return tuple([*found, late] if late else found)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _most(component: str, outcome: str) -> tuple[tuple[str, float], ...]:
     """The most of each item that a value may be without lying beyond; below zero where nothing is known."""
     known = studied(component, outcome)

@@ -177,7 +177,7 @@ class Phase(Block):
         )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def refusal(session: Session) -> str | None:
     """Why the model cannot cost a session (a speed or grade beyond its equations); None where it can."""
     if session.modality not in LOCOMOTION or session.speed is None or session.minutes == 0:

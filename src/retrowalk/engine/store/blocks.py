@@ -84,14 +84,18 @@ class BlockWriter:
             self._known = encoders(self.path, self.layout)
         known, files = self._known, self.layout.files_of(block)
 
-        def write(file: str) -> Stamp:
-            data = known[files[file]].encode(values[files[file]])
+        def write(file: str, data: bytes) -> Stamp:
             put(self.path / file, data)
             return Stamp.of_bytes(data)
 
-        mine = [file for file, name in files.items() if name in known]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            stamps = dict(zip(mine, pool.map(write, mine), strict=True))
+            # Encoded in this thread: what every thread allocates for itself stays allocated in each.
+            coming = {
+                file: pool.submit(write, file, known[name].encode(values[name]))
+                for file, name in files.items()
+                if name in known
+            }
+            stamps = {file: future.result() for file, future in coming.items()}
         return stamps | self._write_through_zarr(
             block, {name: values[name] for name in values if name not in known}
         )

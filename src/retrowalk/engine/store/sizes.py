@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from retrowalk.engine.table import Column, Labelled
 
 #: Data files of a store that is not packed, at most, and about how many there are once it is.
-FEW, WISHED = 2000, 900
+FEW, WISHED = 1000, 900
 #: Bytes of one pack before compression, at most: what is on the disk twice while it is put together.
 PACK_BYTES = 2**31
 

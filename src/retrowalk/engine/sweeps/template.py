@@ -15,7 +15,7 @@ from retrowalk.scenario import Scenario, axis_labels, case_values, cases, chosen
 BLOCK_BYTES = 16 * 2**20
 
 #: Cases of a block at most: what is kept and copied for each adds up, however small its results.
-BLOCK_CASES = 2048
+BLOCK_CASES = 256
 
 #: Member-arm-outcome-day-draws of a block: at most about half a minute's work of one processor, which is how
 #: long a stopped sweep takes to end and what a killed one loses.
