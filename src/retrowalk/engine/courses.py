@@ -17,7 +17,7 @@ from retrowalk.kernels.arguments import Drive
 
 #: Cases that walk through their days together; what is kept for each is small.
 TOGETHER = 64
-#: Members times cases that walk through their days together.
+#: Members, or impulses, times cases that walk through their days together.
 AT_MOST = 2**22
 #: Patterns of load that superposition follows side by side; with more the days are walked for each case.
 PATTERNS = 8
@@ -49,17 +49,28 @@ class Course:
 def together(settings: Iterable[Setting]) -> Iterator[list[Setting]]:
     """Split cases into runs of neighbours that differ only in what visits load."""
     run: list[Setting] = []
-    known: tuple[Any, ...] | None = None
+    known: tuple[Any, ...] = ()
+    most = 1
     for setting in settings:
         key = _alike(setting)
-        most = max(1, min(TOGETHER, AT_MOST // setting.scenario.population.size))
         if run and (key != known or len(run) == most):
             yield run
             run = []
+        if not run:
+            known, most = key, _most(setting)
         run.append(setting)
-        known = key
     if run:
         yield run
+
+
+def _most(setting: Setting) -> int:
+    """How many cases may walk together without holding much: members, or impulses of every draw."""
+    loads = 1
+    for plan in setting.arms:
+        pattern = _pattern(plan)
+        loads = max(loads, len(set(pattern.tolist())) if _may_superpose(setting, pattern) else len(pattern))
+    impulses_of_case = len(setting.parameters.dose_exponent) * len(setting.measures) * loads
+    return max(1, min(TOGETHER, AT_MOST // max(setting.scenario.population.size, impulses_of_case)))
 
 
 def _alike(setting: Setting) -> tuple[Any, ...]:
