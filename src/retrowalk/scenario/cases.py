@@ -54,12 +54,12 @@ def cases(scenario: Scenario, start: int = 0, stop: int | None = None) -> Iterat
 
 def chosen_cases(scenario: Scenario, numbers: Iterable[int]) -> Iterator[Case]:
     """Yield the cases with these numbers, in the order given; errors as in `cases`."""
-    plain = _without_sweep(scenario)
+    whole = Scenario.model_validate(_without_sweep(scenario))
     for index in numbers:
         if not scenario.sweep:
-            yield Case(0, {}, Scenario.model_validate(plain))
+            yield Case(0, {}, whole)
         else:
-            yield _case(index, plain, _settings(scenario, index))
+            yield _case(index, whole, _settings(scenario, index))
 
 
 def case_values(scenario: Scenario) -> dict[str, list[Value | None]]:
@@ -159,13 +159,40 @@ def _without_sweep(scenario: Scenario) -> dict[str, Any]:
     return data
 
 
-def _case(index: int, plain: Mapping[str, Any], settings: Mapping[str, Value]) -> Case:
+def _case(index: int, whole: Scenario, settings: Mapping[str, Value]) -> Case:
     try:
-        scenario = Scenario.model_validate(with_values(plain, settings))
+        scenario = Scenario.model_validate(_reopened(whole, settings))
     except ValidationError as error:
         at = ", ".join(f"{path} = {value}" for path, value in settings.items())
         raise DocumentError(problems_in(error, Document(None, f"case {index} ({at})"))) from None
     return Case(index, {path: _coordinate(scenario, path) for path in settings}, scenario)
+
+
+def _reopened(whole: Scenario, values: Mapping[str, object]) -> dict[str, Any]:
+    """A valid scenario with values set at dotted paths, to be validated again.
+
+    What lies beside the paths stays as validated, which spares most of the work and is shared by all cases.
+    """
+    changed = _opened(whole)
+    del changed["sweep"]
+    for path, value in values.items():
+        parts = path.split(".")
+        container: Any = changed
+        for part in parts[:-1]:
+            key = int(part) if isinstance(container, list) else part
+            container[key] = _opened(container[key])
+            container = container[key]
+        container[int(parts[-1]) if isinstance(container, list) else parts[-1]] = value
+    result: dict[str, Any] = changed
+    return result
+
+
+def _opened(value: Any) -> Any:  # noqa: ANN401  any part of a scenario
+    """One level of a validated value as a dict or list that may be changed."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields.items()
+        return {field.alias or name: getattr(value, name) for name, field in fields}
+    return list(value) if isinstance(value, tuple | list) else dict(value)
 
 
 def _coordinate(scenario: Scenario, path: str) -> Value | None:
