@@ -24,7 +24,8 @@ def sensitivity_page(*, seed: int = SEED, candidates: int = 4000) -> str:
     parts = ["# Headlines under other decisions", ""]
     parts += [
         "Made by `python results/pages.py`. Mean and SD in SD of the population, reference programme. "
-        "Verdicts enter by weighing posterior draws; too few effective draws make no estimate.",
+        "Verdicts enter as probabilities in the sampler where it is installed, else by weighing draws; what "
+        f"is worth fewer than {ENOUGH} independent draws makes no estimate.",
         "",
     ]
     for title, first in (("Backward less forward walking", 1), ("Backward walking", 0)):
