@@ -49,10 +49,10 @@ def test_the_files_belong_to_the_shipped_evidence_priors_and_model(kind) -> None
     assert record["kind"] == kind
 
 
-def effects_with(evidence: Evidence, role: str, **changes: object) -> Evidence:
+def effects_with(evidence: Evidence, part: str, **changes: object) -> Evidence:
     """The tables with the first row of a role changed."""
     place = next(
-        i for i, row in enumerate(evidence.effects) if row.role == role and row.outcome and row.value
+        i for i, row in enumerate(evidence.effects) if row.role == part and row.outcome and row.value
     )
     rows = list(evidence.effects)
     rows[place] = rows[place].model_copy(update=changes)
