@@ -154,7 +154,7 @@ def test_bench_prints_six_figures() -> None:
     figures: dict[str, Any] = json.loads(done.output)
     assert figures.pop("unit") == "ns per member-outcome-day"
     assert figures.pop("members") == 60
-    expected = {f"{work}, {threads}" for work, threads in
-                itertools.product(("summaries", "summaries by superposition", "trajectories"), ("1 thread", "2 threads"))}  # fmt: skip
+    works = ("summaries", "summaries by superposition", "trajectories")
+    expected = {f"{work}, {n}" for work, n in itertools.product(works, ("1 thread", "2 threads"))}
     assert set(figures) == expected
     assert all(value > 0 for value in figures.values())
