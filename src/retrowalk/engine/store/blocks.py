@@ -38,11 +38,17 @@ class BlockWriter:
         The store.
     layout : Layout
         Its description.
+
+    Attributes
+    ----------
+    at_once
+        Files that are written at the same time; 1 where other processes write others.
     """
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path = path
         self.layout = layout
+        self.at_once = AT_ONCE
         self._opened: tuple[Any, dict[str, zarr.Array[Any]]] | None = None
         self._known: dict[str, Encoder] | None = None
 
@@ -88,14 +94,14 @@ class BlockWriter:
             put(self.path / file, data)
             return Stamp.of_bytes(data)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            # Encoded in this thread: what every thread allocates for itself stays allocated in each.
-            coming = {
-                file: pool.submit(write, file, known[name].encode(values[name]))
-                for file, name in files.items()
-                if name in known
-            }
-            stamps = {file: future.result() for file, future in coming.items()}
+        # Encoded in this thread: what every thread allocates for itself stays allocated in each.
+        encoded = ((file, known[name].encode(values[name])) for file, name in files.items() if name in known)
+        if self.at_once == 1:
+            stamps = {file: write(file, data) for file, data in encoded}
+        else:
+            with ThreadPoolExecutor(self.at_once) as pool:
+                coming = {file: pool.submit(write, file, data) for file, data in encoded}
+                stamps = {file: future.result() for file, future in coming.items()}
         return stamps | self._write_through_zarr(
             block, {name: values[name] for name in values if name not in known}
         )

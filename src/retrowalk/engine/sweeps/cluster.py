@@ -53,6 +53,8 @@ def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
             f"a worker would compute other results ({', '.join(names)}); install the same retrowalk"
         )
     blocks.check_reachable()
+    # A worker is one thread among many processes: more threads of its own only get in each other's way.
+    blocks.at_once = 1
     part = blocks.layout.cases_of(number)
     chosen, count = cases(scenario, part.start, part.stop), blocks.layout.size_of(number)
     return blocks.write(number, compute(chosen, scenario, count=count, threads=1))
