@@ -235,9 +235,9 @@ def test_two_workers_do_more_than_one(tmp_path):
     # What two processors that do nothing else allow: the leader of the sweep needs a little of one of them.
     possible = 2 * busy[1][0] / sum(busy[2])
     sys.stdout.write(
-        f"one worker {seconds[1]:.1f} s, two {seconds[2]:.1f} s, ratio {ratio:.2f}; processor seconds of workers "
-        f"and leader: {busy[1][0]:.1f} and {busy[1][1]:.1f} with one, {busy[2][0]:.1f} and {busy[2][1]:.1f} "
-        f"with two, which allow {possible:.2f}; load {os.getloadavg()[0]:.1f}\n"
+        f"one worker {seconds[1]:.1f} s, two {seconds[2]:.1f} s, ratio {ratio:.2f}; processor seconds of "
+        f"workers and leader: {busy[1][0]:.1f} and {busy[1][1]:.1f} with one, {busy[2][0]:.1f} and "
+        f"{busy[2][1]:.1f} with two, which allow {possible:.2f}; load {os.getloadavg()[0]:.1f}\n"
     )
     assert possible >= 1.7
     # Wall time says something only while nothing else runs here.
