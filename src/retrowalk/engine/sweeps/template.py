@@ -21,6 +21,10 @@ BLOCK_CASES = 256
 #: long a stopped sweep takes to end and what a killed one loses.
 BLOCK_WORK = 3e10
 
+#: Work of a block at least, where that leaves ten blocks: about a second of one processor, beside which the
+#: time to write it is small.
+LEAST_WORK = 1e9
+
 #: More combinations than these are not all tried before the first case runs.
 TRIED = 10_000
 
@@ -44,8 +48,9 @@ def work_of(scenario: Scenario) -> float:
 def most_per_block(scenario: Scenario) -> int:
     """Upper limit of cases per block: tens of blocks that keep workers busy, and none that runs long."""
     first, total = next(cases(scenario)).scenario, number_of_cases(scenario)
-    shared = max(total // 32, min(total // 10, 4))
-    return max(1, min(shared, BLOCK_CASES, int(BLOCK_WORK / work_of(first))))
+    work = work_of(first)
+    shared = max(total // 32, min(total // 10, max(4, int(LEAST_WORK / work))))
+    return max(1, min(shared, BLOCK_CASES, int(BLOCK_WORK / work)))
 
 
 def check_cases(scenario: Scenario) -> None:
