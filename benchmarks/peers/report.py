@@ -32,20 +32,28 @@ of more than a minute, or one that would take more than half of the free memory,
 REASONS = """
 ### Where a target is missed
 
-From profiles of single runs (`perf`, `cProfile`), not from this contest:
+From profiles of single runs (`cProfile`, kernels timed one by one), not from this contest:
 
-- *Summaries against NumPy and JAX.* The recurrence is a sixth of our time. Two exact quantile tables take
-  about two fifths (counting values in buckets and gathering the right ones go one value at a time), three
-  means and SDs a fifth, natural values, readings and responders the rest. Quantiles from the counts alone
-  (error about 0.001 SD) would save the gathering; JAX computes one mean and SD and no more.
-- *Trajectories.* The C++ twin is no slower, so both wait for the same thing: every day of a block is another
-  page. Streaming stores through a buffer in the first-level cache would be needed.
-- *Sweeps.* The kernels are a small part: two thirds of a sweep with few members is Zarr writing each of some
-  seventy variables block by block, about 2 ms each; preparing a case takes 7 ms. Superposition is not built.
-- *10^6 members.* Measurement errors of all assessments are drawn at once and kept (4 bytes per member,
-  outcome and assessment: 416 MB). Drawing them a chunk at a time in the kernel would remove them.
-- *Command line.* Warm: imports; cold: compiling all kernels takes 12 s of processor time, a quarter of it
-  in the two largest, the rest in many small ones of 0.2 s.
+- *Summaries against NumPy and JAX.* Of some 5 ns per member, outcome and assessment, responses are a tenth;
+  two tables of exact quantiles take two fifths (counting values in buckets goes one value at a time), natural
+  values and readings a fifth, six sums and three counts a sixth. JAX computes one mean and SD and no more.
+  Quantiles from the counts alone (error about 0.001 SD) would save a seventh; 30 times NumPy would need
+  statistics three times as fast as the C++ peer's.
+- *Trajectories.* The C++ twin takes the same time, with streaming stores too: on this processor both wait
+  for the second-level cache, not for stores.
+- *Superposition against the plain loop.* Our plain loop steps from visit to visit, not from day to day, and
+  is a tenth of the work; superposition makes that a twentieth, and statistics, drawing, preparing cases and
+  labels cost the same either way. With two assessments what is saved is lost again in noise.
+- *Sweeps in memory.* Statistics are nine tenths: 520 million values at 3 to 4 ns on two processors. 0.3 s
+  would leave 1 ns for each. Preparing the cases takes 0.2 s and is not shared among threads.
+- *Sweeps into a store.* Some seventy variables in ten blocks, each a file that is flushed to the disk: about
+  half of the time. Fewer blocks would lose more work in a crash.
+- *10^6 members.* A third is drawing (104 million errors of measurement at 2.4 ns), the rest goes through the
+  members twice, which keeps memory flat and quantiles exact. Who came to which visit is kept: 49 bytes a
+  member, the only memory that grows with members.
+- *Command line.* Warm: imports (numba a fifth) and laying out the store. Cold: compiling the kernels of
+  summaries takes some 14 s of one processor, since functions are optimised again in each function that calls
+  them; splitting them into fewer levels is what is needed.
 """
 
 
