@@ -32,27 +32,27 @@ of more than a minute, or one that would take more than half of the free memory,
 REASONS = """
 ### Where a target is missed
 
-From profiles of single runs (`cProfile`, kernels timed one by one), not from this contest:
+Shares are rough: from single kernels and runs timed on a busy machine, not from this contest.
 
 - *Summaries against NumPy and JAX.* Of some 5 ns per member, outcome and assessment, responses are a tenth;
   two tables of exact quantiles take two fifths (counting values in buckets goes one value at a time), natural
   values and readings a fifth, six sums and three counts a sixth. JAX computes one mean and SD and no more.
-  Quantiles from the counts alone (error about 0.001 SD) would save a seventh; 30 times NumPy would need
-  statistics three times as fast as the C++ peer's.
-- *Trajectories.* The C++ twin takes the same time, with streaming stores too: on this processor both wait
-  for the second-level cache, not for stores.
+  Quantiles from the counts alone (error about 0.001 SD) would save part of that. 30 times NumPy would need
+  statistics more than three times as fast as the C++ peer's.
+- *Trajectories.* The C++ twin takes the same time, with streaming stores too, and both take about twice what
+  writing alone does. What they wait for was not found.
 - *Superposition against the plain loop.* Our plain loop steps from visit to visit, not from day to day, and
   is a tenth of the work; superposition makes that a twentieth, and statistics, drawing and preparing cost the
   same either way. With two assessments the kernels take half the time (0.12 against 0.25 s of one processor
   for 200 cases), but preparing the cases takes as long again and is not shared among threads.
-- *Sweeps in memory.* Statistics are nine tenths: 520 million values at 3 to 4 ns on two processors. 0.3 s
-  would leave 1 ns for each. Preparing the cases takes 0.2 s and is not shared among threads.
-- *Sweeps into a store.* Some seventy variables in ten blocks, each a file that is flushed to the disk: about
-  half of the time. Fewer blocks would lose more work in a crash.
-- *10^6 members.* A third is drawing (104 million errors of measurement at 2.4 ns), the rest goes through the
-  members twice, which keeps memory flat and quantiles exact. Who came to which visit is kept: 49 bytes a
+- *Sweeps in memory.* Most is statistics of 520 million values; 0.3 s on two processors would leave 1 ns for
+  each. Preparing the cases takes 0.2 to 0.3 s and is not shared among threads.
+- *Sweeps into a store.* Some ninety variables in ten blocks, each a file that is flushed to the disk: what is
+  above the time in memory. Fewer blocks would lose more work in a crash.
+- *10^6 members.* 104 million errors of measurement are drawn at 2.4 ns, and members are gone through twice,
+  which keeps memory low and quantiles exact. Who came to which visit is kept: 49 bytes a
   member, the only memory that grows with members.
-- *Command line.* Warm: imports (numba a fifth) and laying out the store. Cold: compiling the kernels of
+- *Command line.* Warm: imports and laying out the store. Cold: compiling the kernels of
   summaries takes some 14 s of one processor, since functions are optimised again in each function that calls
   them; splitting them into fewer levels is what is needed.
 """
