@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from retrowalk.engine.core_work import CoreWork, core_work
+from retrowalk.simulation.core_work import CoreWork, core_work
 
 
 class CoreLoop:

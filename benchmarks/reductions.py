@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from retrowalk.kernels.links import LOG, LOGIT, inverse_link
-from retrowalk.kernels.moments import LANES, add_moments, mean_sd
 from retrowalk.kernels.quantiles import BUCKETS, quantiles
+from retrowalk.kernels.readings import LOG, LOGIT, inverse_link
+from retrowalk.kernels.statistics import LANES, add_moments, mean_sd
 
 
 class Reductions:

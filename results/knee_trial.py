@@ -15,7 +15,7 @@ import xarray as xr
 import retrowalk
 from retrowalk.catalogue import outcomes
 from retrowalk.scenario import scenario_from_data
-from retrowalk.scenario.gather import sentences, spread_cases
+from retrowalk.support.sentences import sentences, spread_cases
 
 HERE = Path(__file__).parent
 PUBLISHED = "alghadir2019"

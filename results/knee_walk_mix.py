@@ -16,7 +16,7 @@ import xarray as xr
 
 import retrowalk
 from retrowalk.scenario import scenario_from_json
-from retrowalk.scenario.gather import respects, spread_cases
+from retrowalk.support.sentences import respects, spread_cases
 
 OUTCOMES = ("knee_pain", "disability", "quadriceps_strength")
 COLOURS = {10: "#9ecae1", 20: "#3182bd", 30: "#08306b"}

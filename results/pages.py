@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 
-from retrowalk.calibrate.claims import evidence_page
-from retrowalk.calibrate.sbc_page import sbc_page
-from retrowalk.calibrate.sensitivity_page import sensitivity_page
+from retrowalk.calibrate.pages.claims_page import evidence_page
+from retrowalk.calibrate.pages.sensitivity_page import sbc_page, sensitivity_page
 
 HERE = Path(__file__).parent
 PAGES = {

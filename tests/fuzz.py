@@ -69,8 +69,8 @@ class Watch:
 
 def read(content: bytes) -> None:
     """What `retrowalk check` does with a file."""
+    from retrowalk.scenario.document import parse_document
     from retrowalk.scenario.loading import scenario_from_document
-    from retrowalk.scenario.reader import parse_document
 
     scenario = scenario_from_document(parse_document(content.decode("utf-8", "surrogateescape"), "fuzz.yaml"))
     scenario.digest()
@@ -105,7 +105,7 @@ def documents(count: int) -> None:
 
     from hypothesis import HealthCheck, Phase, given, seed, settings
 
-    from retrowalk.testing.documents import documents as strategy
+    from retrowalk.testing.scenario_strategies import documents as strategy
 
     watch, rng = Watch(), random.Random(20261122)
     texts = [path.read_text() for path in SHIPPED]
@@ -134,10 +134,8 @@ def atheris_for(seconds: int) -> None:
     """Let libFuzzer look for inputs that reach new code, over the reader and the opening of stores."""
     import atheris
 
-    with atheris.instrument_imports(include=["retrowalk.scenario", "retrowalk.engine.store"]):
-        import retrowalk.scenario.loading
-        import retrowalk.scenario.reader  # noqa: F401
-        from retrowalk.engine import store
+    with atheris.instrument_imports(include=["retrowalk.scenario", "retrowalk.store"]):
+        from retrowalk import store
     import store_samples
 
     watch, folder = Watch(), Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))

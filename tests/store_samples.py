@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from retrowalk.engine import store
+from retrowalk import store
 
 CASES, BLOCK, BLOCKS = 22, 4, 6
 #: Blocks per file.

@@ -7,15 +7,21 @@ import pytest
 from scipy.stats import norm
 
 from retrowalk.calibrate import fit
-from retrowalk.calibrate.cells import gain_prior
-from retrowalk.calibrate.claims import CLAIMS, evidence_page
-from retrowalk.calibrate.design import Design
-from retrowalk.calibrate.forms import FORMS, Linear, NoDose, ProgrammeTotal
-from retrowalk.calibrate.headlines import CLAIMED, all_gains, gain_row, headline_rows
-from retrowalk.calibrate.identify import further_trials, own_data, strongest_pulls, twins
-from retrowalk.calibrate.nuisance import draw_nuisances
+from retrowalk.calibrate.fit import Refits
+from retrowalk.calibrate.identify import (
+    CLAIMED,
+    all_gains,
+    further_trials,
+    gain_row,
+    headline_rows,
+    own_data,
+    strongest_pulls,
+    twins,
+)
 from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.pulls import Refits
+from retrowalk.calibrate.pages.claims_page import CLAIMS, evidence_page
+from retrowalk.calibrate.predictors import FORMS, Design, Linear, NoDose, ProgrammeTotal
+from retrowalk.calibrate.priors import draw_nuisances, gain_prior
 from retrowalk.calibrate.variations import (
     body_fat_in_percent,
     contrary_sources,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from retrowalk.engine.response import fitness_fatigue
 from retrowalk.errors import InputError
 from retrowalk.model.analytics import influence_curve, steady_state, time_to_benefit, time_to_peak
+from retrowalk.response.training_response import fitness_fatigue
 
 #: The first example of a law compiles a kernel, which no deadline should count.
 law = settings(deadline=None)

@@ -128,7 +128,7 @@ def test_interleaving_turns_the_order_round() -> None:
 def test_core_work_is_the_engine_s_own() -> None:
     """The timed kernels fill what `simulate` returns for the same scenario."""
     import retrowalk
-    from retrowalk.engine.core_work import core_work
+    from retrowalk.simulation.core_work import core_work
 
     work = core_work(70, count=3, weeks=6)
     scenario = work.setting.scenario
@@ -147,7 +147,7 @@ def test_core_work_is_the_engine_s_own() -> None:
 
 
 def test_bench_prints_six_figures() -> None:
-    from retrowalk.cli.bench import bench
+    from retrowalk.cli.maintenance import bench
 
     done = CliRunner().invoke(bench, ["--members", "60", "--json"])
     assert done.exit_code == 0, done.output

@@ -19,18 +19,17 @@ import retrowalk
 from cli_runner import retrowalk as shell
 from report_factory import make_result
 from retrowalk.catalogue import modalities, outcomes, populations
-from retrowalk.engine.extrapolation import MASKS
 from retrowalk.evidence import Evidence, Studied, load_evidence, studied
 from retrowalk.evidence.studied import longest_follow_up
-from retrowalk.model.load import split
-from retrowalk.model.session import Session
+from retrowalk.model.load import Session, split
 from retrowalk.report import arm_rows, level_rows, text_summary
 from retrowalk.scenario import Scenario, cases, scenario_from_data
-from retrowalk.scenario import beyond as module
-from retrowalk.scenario import sentences as words_module
-from retrowalk.scenario.asked import bouts, central_ages, programme
-from retrowalk.scenario.beyond import FLAGS, beyond
-from retrowalk.scenario.gather import respects, sentences, spread_cases
+from retrowalk.simulation.flags import MASKS
+from retrowalk.support import beyond as module
+from retrowalk.support import sentences as words_module
+from retrowalk.support.beyond import FLAGS, beyond
+from retrowalk.support.prescribed import bouts, central_ages, programme
+from retrowalk.support.sentences import respects, sentences, spread_cases
 
 SHIPPED = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 WALK = {"modality": "walk", "per_week": 3, "minutes": 20, "speed": 1.0}

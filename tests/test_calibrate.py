@@ -12,20 +12,27 @@ from scipy.stats import beta, lognorm, multivariate_normal
 
 from retrowalk.calibrate import calibrate, save
 from retrowalk.calibrate import fit as fitting
-from retrowalk.calibrate.cells import gain_prior
-from retrowalk.calibrate.design import Design
-from retrowalk.calibrate.nuisance import draw_nuisances, normals, stratified
-from retrowalk.calibrate.observations import digest, natural_change, observations
-from retrowalk.calibrate.order import balanced_order
-from retrowalk.calibrate.priors import Prior, outcome_prior, prior, priors, time_constants
-from retrowalk.calibrate.protocol import exposure, protocol
-from retrowalk.calibrate.pulls import Refits
+from retrowalk.calibrate.fit import Refits
+from retrowalk.calibrate.observations import digest, exposure, natural_change, observations, protocol
+from retrowalk.calibrate.predictors import Design
+from retrowalk.calibrate.priors import (
+    Prior,
+    draw_nuisances,
+    gain_prior,
+    normals,
+    outcome_prior,
+    prior,
+    priors,
+    stratified,
+    time_constants,
+)
+from retrowalk.calibrate.run import balanced_order
 from retrowalk.catalogue import baseline, modalities, outcomes, populations
 from retrowalk.cli import main
 from retrowalk.errors import InputError
 from retrowalk.evidence import Arm, Effect, Evidence, Source, load_evidence
-from retrowalk.model.arm import arm_response
 from retrowalk.model.links import Link
+from retrowalk.model.reference import arm_response
 
 COMPONENTS = list(modalities())
 OUTCOMES = list(outcomes())

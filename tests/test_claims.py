@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from retrowalk.calibrate import calibrate
-from retrowalk.calibrate.claims import CLAIMS
-from retrowalk.calibrate.habituation import changes
-from retrowalk.calibrate.ppc import check_lines, checks
+from retrowalk.calibrate.pages.claims_page import CLAIMS
+from retrowalk.calibrate.practice import changes
+from retrowalk.calibrate.predictive_checks import check_lines, checks
 from retrowalk.evidence import load_evidence
 from retrowalk.parameters import load_posterior, posterior_digest
 

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from cli_runner import SMALL, SWEPT, retrowalk
-from retrowalk.engine.store import open_results
 from retrowalk.report import SAFETY_NOTE
+from retrowalk.store import open_results
 
 
 @pytest.fixture(scope="module")

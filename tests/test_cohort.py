@@ -13,7 +13,7 @@ from scipy import stats
 
 from retrowalk import cohort
 from retrowalk.catalogue import baseline, outcomes, populations
-from retrowalk.cohort import correlation
+from retrowalk.cohort import traits as correlation
 from retrowalk.errors import InputError
 
 SEED, MANY = 20261122, 200_000
@@ -99,7 +99,7 @@ def test_visits_of_a_member_agree_as_far_as_the_spread_says():
 
 
 def test_attendance_is_the_documented_comparison_of_two_normals():
-    from retrowalk.cohort import keyed
+    from retrowalk.cohort import traits as keyed
 
     p, s, day = 0.8, 0.6, 4
     z = cohort.propensity_z(SEED, 1, 0, 20_000)

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrowalk.engine.core_work import core_work
-from retrowalk.kernels.links import LOG, LOGIT, inverse_link, record
-from retrowalk.kernels.moments import LANES, add_moments, mean_sd
 from retrowalk.kernels.quantiles import BUCKETS, FEW, quantiles
+from retrowalk.kernels.readings import LOG, LOGIT, inverse_link, record
+from retrowalk.kernels.statistics import LANES, add_moments, mean_sd
+from retrowalk.simulation.core_work import core_work
 
 FIVE = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 RNG = np.random.default_rng(3)
@@ -127,7 +127,7 @@ def test_recorded_days_do_not_change_each_other() -> None:
 
 BITS = """
 import hashlib
-from retrowalk.engine.core_work import core_work
+from retrowalk.simulation.core_work import core_work
 work = core_work(2500, count=3, weeks=6)
 work.superpose(); a = work.statistics[1].copy(); work.summarize(); work.follow()
 print(hashlib.sha256(b"".join(a.tobytes() for a in (a, *work.statistics, work.curves))).hexdigest())

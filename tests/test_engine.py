@@ -12,15 +12,15 @@ import xarray as xr
 import retrowalk
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.cohort import response_z
-from retrowalk.engine.case import convention_of, prepare
-from retrowalk.engine.people import presence, recruit
 from retrowalk.errors import InputError, RunError
 from retrowalk.model import reference
-from retrowalk.model.arm import arm_response
 from retrowalk.model.dose import impulse
 from retrowalk.model.gains import reference_sums
 from retrowalk.model.links import Link
+from retrowalk.model.reference import arm_response
 from retrowalk.scenario import Scenario, scenario_from_data
+from retrowalk.simulation.case import convention_of, prepare
+from retrowalk.simulation.people import presence, recruit
 
 WALK = {"modality": "walk", "per_week": 3, "minutes": 20}
 MIXED = {**WALK, "backward_share": 0.4}
@@ -49,7 +49,7 @@ def walking(share: float, **session: Any) -> dict[str, Any]:
 
 
 def expected_eta(run: Scenario, arm: int, draw: int, k: int, member: int) -> np.ndarray:
-    """Link-scale values of one member by the slow reference of `retrowalk.model.arm`."""
+    """Link-scale values of one member by the slow reference of `retrowalk.model.reference`."""
     setting = prepare(run)
     people = recruit(run, 0)
     plan, measure, p = setting.arms[arm], setting.measures[k], setting.parameters
@@ -353,7 +353,7 @@ def test_each_case_of_a_sweep_is_the_same_scenario_run_alone(tmp_path: Any) -> N
 
 
 def test_chunks_of_a_sweep_change_no_bit(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import retrowalk.engine.runs as runs
+    import retrowalk.sweeps.runs as runs
 
     run = scenario(sweep=SWEPT)
     whole = retrowalk.sweep(run, store=tmp_path / "a.zarr").load()

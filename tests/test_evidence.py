@@ -498,7 +498,7 @@ def test_a_missing_folder_is_bad_input(tmp_path):
 
 
 def test_units_are_known_for_every_outcome():
-    from retrowalk.evidence.units import accepted_units
+    from retrowalk.evidence.records import accepted_units
 
     for name, outcome in outcomes().items():
         expected = "points" if name == "body_fat" else outcome.unit

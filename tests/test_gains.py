@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from retrowalk.errors import InputError
 from retrowalk.model import reference
-from retrowalk.model.arm import arm_response
 from retrowalk.model.family import FORMS, IMPULSES
 from retrowalk.model.gains import (
     REFERENCE_ASSESSMENT,
@@ -21,6 +20,7 @@ from retrowalk.model.gains import (
     reference_sums,
     unit_sum,
 )
+from retrowalk.model.reference import arm_response
 
 #: The reference programme as a daily series: index n holds the load of day n.
 LOAD = np.bincount(REFERENCE_DAYS, minlength=REFERENCE_ASSESSMENT + 1).astype(float)

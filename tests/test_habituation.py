@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrowalk.calibrate import calibrate
-from retrowalk.calibrate.cells import gain_prior
-from retrowalk.calibrate.habituation import OUTCOMES, changes, fit_changes, from_priors, practice, readings
-from retrowalk.calibrate.nuisance import draw_nuisances, normals
-from retrowalk.calibrate.priors import prior
+from retrowalk.calibrate.practice import OUTCOMES, changes, fit_changes, from_priors, practice, readings
+from retrowalk.calibrate.priors import draw_nuisances, gain_prior, normals, prior
 from retrowalk.catalogue import outcomes
 from retrowalk.evidence import load_evidence
-from retrowalk.model.habituation import practised
+from retrowalk.model.load import practised
 
 FEW = {"draws": 60, "candidates": 300, "verdict_weight": 0.0}
 
@@ -115,7 +113,7 @@ def test_draws_of_practice_ship_for_oxygen_cost_alone(tmp_path) -> None:
 
 
 def test_the_report_tells_practice_from_fitness() -> None:
-    from retrowalk.calibrate.habituation_text import oxygen_cost
+    from retrowalk.calibrate.pages.parameters_page import oxygen_cost
 
     text = "\n".join(oxygen_cost(calibrate(**FEW)))
     assert "heath2001_bw_habituation/0 | 180 | 19.0 (2.4)" in text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import retrowalk
-from retrowalk.kernels import store
+from retrowalk.kernels import cache as store
 
 KERNELS = """
 from retrowalk.kernels.compile import jit

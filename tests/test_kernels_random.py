@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from retrowalk.kernels import normal, philox
-from retrowalk.kernels.normal_single import quantile_of_word
+from retrowalk.kernels import random as normal
+from retrowalk.kernels import random as philox
+from retrowalk.kernels.random import quantile_of_word
 
 WORD = st.integers(0, 2**32 - 1)
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from retrowalk import catalogue, fitness_fatigue, simulate
 from retrowalk.model.links import Link
 from retrowalk.scenario import scenario_from_data
-from retrowalk.testing import LAWS, check_model, documents, loads, parameter_sets, programmes
-from retrowalk.testing.trials import TRIAL_LAWS
+from retrowalk.testing import LAWS, check_model, loads, parameter_sets, programmes
+from retrowalk.testing import scenario_strategies as documents
+from retrowalk.testing.trial_laws import TRIAL_LAWS
 
 GENERAL = [law for law in LAWS.values() if not law.linear]
 

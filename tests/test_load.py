@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from retrowalk.catalogue import modalities
 from retrowalk.errors import InputError
-from retrowalk.model.load import Bout, matched_speed, session_load, split
+from retrowalk.model.load import Bout, Session, matched_speed, session_load, split
 from retrowalk.model.metabolic import mets
-from retrowalk.model.session import Session
 
 MEASURES = ("met_minutes", "minutes", "vo2_reserve")
 MATCHES = ("time", "energy", "intensity")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrowalk.engine.presets import PRESETS, preset
-from retrowalk.engine.response import fitness_fatigue, training_balance
 from retrowalk.errors import InputError
+from retrowalk.response.presets import PRESETS, preset
+from retrowalk.response.training_response import fitness_fatigue, training_balance
 
 ORACLES = Path(__file__).parents[2] / "shared" / "oracles"
 needs_files = pytest.mark.skipif(not ORACLES.is_dir(), reason="published tables are not beside this checkout")

@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from retrowalk.calibrate.diagnostics import Diagnostics
-from retrowalk.calibrate.observations import natural_change, observations
-from retrowalk.calibrate.protocol import exposure, protocol
-from retrowalk.calibrate.provenance import mismatches
+from retrowalk.calibrate.observations import exposure, natural_change, observations, protocol
+from retrowalk.calibrate.run import mismatches
+from retrowalk.calibrate.sampler import Diagnostics
 from retrowalk.calibrate.verdicts import hear, verdicts
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.cli import main
 from retrowalk.errors import InputError
 from retrowalk.evidence import Evidence, load_evidence
 from retrowalk.parameters import UserGain, draw_parameters, load_posterior, posterior_digest
-from retrowalk.parameters.posterior import shipped
+from retrowalk.parameters.draws import shipped
 
 KINDS = ("posterior", "prior")
 OUTCOMES = list(outcomes())
@@ -97,7 +96,7 @@ def test_a_verdict_that_changes_is_seen() -> None:
 
 
 def test_another_model_on_the_same_tables_is_told_apart(monkeypatch) -> None:
-    from retrowalk.calibrate import design
+    from retrowalk.calibrate import predictors as design
 
     own = design.exposure
     monkeypatch.setattr(design, "exposure", lambda *arguments: 1.01 * own(*arguments))

@@ -37,7 +37,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     [
         "import retrowalk",
         "from retrowalk import load_scenario, load_evidence",
-        "import retrowalk.engine.response",
+        "import retrowalk.response.training_response",
         "from retrowalk.cli import main",
     ],
 )

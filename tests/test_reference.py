@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from retrowalk.engine.response import fitness_fatigue
 from retrowalk.errors import InputError
 from retrowalk.model import reference
 from retrowalk.model.family import MODELS, steps_by_day
+from retrowalk.response.training_response import fitness_fatigue
 
 VARIANTS = [
     ("one_component", {}),

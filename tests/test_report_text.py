@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from report_factory import grid
 from report_factory import make_result as result
 from retrowalk.report import SAFETY_NOTE, arm_rows, level_rows, text_summary, to_csv
-from retrowalk.report.layout import facts
+from retrowalk.report.labels import facts
 from retrowalk.report.levels import best_level, by_level, read_axes
 from retrowalk.report.quantities import per_draw
-from retrowalk.report.words import decimals, percent, signed, span, verdict
+from retrowalk.report.wording import decimals, percent, signed, span, verdict
 
 CLEAR = np.linspace(-2.1, -0.9, 41)
 UNCLEAR = np.linspace(-1.0, 0.6, 41)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from retrowalk.engine.response import fitness_fatigue, training_balance
 from retrowalk.errors import InputError
 from retrowalk.model.family import LINEAR, MODELS
+from retrowalk.response.training_response import fitness_fatigue, training_balance
 
 #: The first example of a law compiles a kernel, which no deadline should count.
 law = settings(deadline=None)
@@ -278,7 +278,7 @@ def test_integers_and_empty_arrays():
 
 def test_import_loads_neither_compiler_nor_labels():
     heavy = "{'numba', 'xarray', 'pandas', 'scipy'}"
-    code = f"import sys, retrowalk.engine.response; print(*{heavy} & set(sys.modules))"
+    code = f"import sys, retrowalk.response.training_response; print(*{heavy} & set(sys.modules))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "\n"

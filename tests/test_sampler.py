@@ -14,15 +14,12 @@ from hypothesis import strategies as st
 
 from cli_runner import retrowalk
 from retrowalk.calibrate import calibrate, disagreement, fit, save
-from retrowalk.calibrate.cells import gain_prior
-from retrowalk.calibrate.chains import available
-from retrowalk.calibrate.design import Design
-from retrowalk.calibrate.diagnostics import Diagnostics
-from retrowalk.calibrate.flat import flatten
-from retrowalk.calibrate.nuisance import draw_nuisances
+from retrowalk.calibrate.density import flatten
 from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.provenance import mismatches
-from retrowalk.calibrate.sampler import Sampler
+from retrowalk.calibrate.predictors import Design
+from retrowalk.calibrate.priors import draw_nuisances, gain_prior
+from retrowalk.calibrate.run import mismatches
+from retrowalk.calibrate.sampler import Diagnostics, Sampler, available
 from retrowalk.calibrate.verdicts import Hearing, Verdict, verdicts
 from retrowalk.cli import main
 from retrowalk.errors import MissingExtraError, RunError

@@ -7,13 +7,12 @@ import pytest
 from scipy.stats import binom
 
 from retrowalk.calibrate import check_page, fit
-from retrowalk.calibrate.cells import gain_prior
-from retrowalk.calibrate.chains import available
-from retrowalk.calibrate.design import Design
-from retrowalk.calibrate.nuisance import Nuisances, draw_nuisances, normals
 from retrowalk.calibrate.observations import observations
+from retrowalk.calibrate.pages.sensitivity_page import TITLE
+from retrowalk.calibrate.predictors import Design
+from retrowalk.calibrate.priors import Nuisances, draw_nuisances, gain_prior, normals
+from retrowalk.calibrate.sampler import available
 from retrowalk.calibrate.sbc import DRAWS, Ranks, sample_bases, simulate_bases
-from retrowalk.calibrate.sbc_page import TITLE
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.cli import main
 from retrowalk.errors import InputError

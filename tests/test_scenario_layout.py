@@ -6,12 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrowalk.model.session import Session
-from retrowalk.scenario import (
-    lay_out,
-    scenario_from_data,
-)
-from retrowalk.scenario.reader import parse_document
+from retrowalk.model.load import Session
+from retrowalk.scenario import lay_out, scenario_from_data
+from retrowalk.scenario.document import parse_document
 from scenario_files import SMALL
 
 

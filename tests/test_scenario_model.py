@@ -21,8 +21,8 @@ from retrowalk.scenario import (
     scenario_from_json,
     template,
 )
-from retrowalk.scenario.names import population_names
-from retrowalk.scenario.reader import parse_document, read_document
+from retrowalk.scenario.document import parse_document, read_document
+from retrowalk.scenario.fields import population_names
 from scenario_files import FOLDER, SHIPPED, SMALL, changed
 
 SHARE = "arms.walking.phases.0.sessions.0.backward_share"

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from retrowalk.errors import DocumentError, InputError
 from retrowalk.scenario import parse_scenario
-from retrowalk.scenario.document import Place
-from retrowalk.scenario.reader import MAX_BYTES, MAX_DEPTH, parse_document, read_document
+from retrowalk.scenario.document import MAX_BYTES, MAX_DEPTH, Place, parse_document, read_document
 from scenario_files import SMALL
 
 

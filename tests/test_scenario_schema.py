@@ -6,12 +6,9 @@ import jsonschema
 import pytest
 
 from retrowalk.errors import InputError
-from retrowalk.scenario import (
-    load_scenario,
-    parse_scenario,
-)
-from retrowalk.scenario.names import modality_names, outcome_names, population_names
-from retrowalk.scenario.reader import parse_document, read_document
+from retrowalk.scenario import load_scenario, parse_scenario
+from retrowalk.scenario.document import parse_document, read_document
+from retrowalk.scenario.fields import modality_names, outcome_names, population_names
 from retrowalk.scenario.schema import generate_schema, shipped_schema
 from scenario_files import SHIPPED, changed
 

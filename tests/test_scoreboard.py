@@ -13,23 +13,13 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from cli_runner import retrowalk
-from retrowalk.calibrate.cells import gain_prior
+from retrowalk.calibrate import scores as rivals
 from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.scoreboard import (
-    NAMES,
-    as_json,
-    package_board,
-    read_studies,
-    reasons,
-    rivals,
-    user_board,
-)
-from retrowalk.calibrate.scoreboard.board import repeated_outcomes
-from retrowalk.calibrate.scoreboard.predictive import Predictive
-from retrowalk.calibrate.scoreboard.reasons import _made_up, reason_lines
-from retrowalk.calibrate.scoreboard.rivals import prepare
-from retrowalk.calibrate.scoreboard.scores import coverage_band
-from retrowalk.calibrate.scoreboard.text import KEYS
+from retrowalk.calibrate.pages.validation_page import KEYS, as_json
+from retrowalk.calibrate.priors import gain_prior
+from retrowalk.calibrate.scoreboard import package_board, read_studies, repeated_outcomes, user_board
+from retrowalk.calibrate.scores import NAMES, Predictive, coverage_band, prepare
+from retrowalk.calibrate.targets import _made_up, reason_lines, reasons
 from retrowalk.catalogue import modalities
 from retrowalk.cli import main
 from retrowalk.errors import DocumentError

@@ -6,8 +6,9 @@ import math
 import pytest
 
 from retrowalk.cli import main
-from retrowalk.testing import published, trials
+from retrowalk.testing import installation as published
 from retrowalk.testing import selftest as run
+from retrowalk.testing import trial_laws as trials
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def wrong_number(monkeypatch):
             published.Number("one that fails", "nobody", 1.0, 0.1, lambda: 1 / 0),
         )
 
-    monkeypatch.setattr("retrowalk.testing.installed.numbers", numbers)
+    monkeypatch.setattr("retrowalk.testing.installation.numbers", numbers)
 
 
 def test_a_wrong_number_is_noticed(wrong_number):
@@ -73,7 +74,7 @@ def test_a_wrong_number_is_noticed(wrong_number):
 
 def test_a_broken_law_of_trials_is_noticed(monkeypatch):
     broken = trials.TrialLaw("threads", "The number of threads changes no bit.", lambda document: "it does")
-    monkeypatch.setattr("retrowalk.testing.installed.TRIAL_LAWS", {"threads": broken})
+    monkeypatch.setattr("retrowalk.testing.installation.TRIAL_LAWS", {"threads": broken})
     result = run(examples=5)
     assert result.failures == 5
     assert "NO  The number of threads changes no bit.\n      banister: it does" in str(result)

@@ -10,8 +10,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrowalk.kernels.arguments import Model, Rates, Schedule
-from retrowalk.kernels.cohort import BANISTER, BLOCK, FITNESS_DELAY, INCLUSIVE, ONE_COMPONENT, ROWS, respond
+from retrowalk.kernels.responses import (
+    BANISTER,
+    BLOCK,
+    FITNESS_DELAY,
+    INCLUSIVE,
+    ONE_COMPONENT,
+    ROWS,
+    respond,
+)
+from retrowalk.kernels.types import Model, Rates, Schedule
 from retrowalk.model.reference import decaying_sum
 
 C = 16.0

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import store_samples as samples
-from retrowalk.engine import store
-from retrowalk.engine.store.sizes import chunk_shape
+from retrowalk import store
 from retrowalk.errors import InputError
+from retrowalk.store.blocks import chunk_shape
 
 
 @pytest.fixture(scope="module")
@@ -250,8 +250,6 @@ def test_a_suggested_block_fits_memory(draws, memory):
 
 
 def test_importing_the_store_loads_neither_zarr_nor_xarray():
-    code = (
-        "import sys, retrowalk.engine.store; print({'zarr', 'xarray', 'pandas', 'h5py'} & set(sys.modules))"
-    )
+    code = "import sys, retrowalk.store; print({'zarr', 'xarray', 'pandas', 'h5py'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import store_samples as samples
-from retrowalk.engine import store
+from retrowalk import store
 from retrowalk.errors import InputError, RunError
 from test_store import opens_as_a_whole, without_marks
 
@@ -247,7 +247,7 @@ def test_a_read_only_disk_is_said(small_disk):
 def test_nothing_needs_fcntl_at_import():
     code = (
         "import sys; sys.modules['fcntl'] = None; sys.modules['msvcrt'] = None; "
-        "import signal; del signal.SIGKILL; import retrowalk.engine.store as s; print(s.create.__name__)"
+        "import signal; del signal.SIGKILL; import retrowalk.store as s; print(s.create.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "create\n"

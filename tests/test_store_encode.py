@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 import zarr
 
-from retrowalk.engine import store
-from retrowalk.engine.store import names
-from retrowalk.engine.store.durable import DurableStore
-from retrowalk.engine.store.encode import encoders
+from retrowalk import store
+from retrowalk.store import format as names
+from retrowalk.store.arrays import DurableStore
+from retrowalk.store.encode import encoders
 
 CASES, BLOCK = 11, 4
 

@@ -17,7 +17,7 @@ import xarray as xr
 import zarr
 
 import store_samples as samples
-from retrowalk.engine import store
+from retrowalk import store
 from retrowalk.errors import InputError, RetrowalkError
 
 

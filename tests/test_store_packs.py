@@ -14,9 +14,9 @@ import pytest
 import xarray as xr
 
 import store_samples as samples
-from retrowalk.engine import store
-from retrowalk.engine.store.sizes import FEW, WISHED
+from retrowalk import store
 from retrowalk.errors import InputError, RunError
+from retrowalk.store.blocks import FEW, WISHED
 from test_store import opens_as_a_whole, without_marks
 from test_store_damage import failing_at, flip, truncate
 from test_store_hostile import describe, edit

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import store_samples as samples
-from retrowalk.engine import store
-from retrowalk.engine.store import lock as locks
+from retrowalk import store
 from retrowalk.errors import InputError, RunError
+from retrowalk.store import locks
 from test_store import opens_as_a_whole
 
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import retrowalk
-from retrowalk.engine.case import prepare
-from retrowalk.engine.compute import pieces_of, work
-from retrowalk.engine.courses import PATTERNS, lay_course, together
-from retrowalk.engine.outputs import Shape, allocate
-from retrowalk.engine.provenance import digests
-from retrowalk.kernels.linear import fading
+from retrowalk.kernels.responses import fading
 from retrowalk.kernels.superposition import advance, superpose, unit_response
 from retrowalk.scenario import Scenario, cases, scenario_from_data
+from retrowalk.simulation.case import prepare
+from retrowalk.simulation.compute import pieces_of, work
+from retrowalk.simulation.pieces import PATTERNS, lay_course, together
+from retrowalk.simulation.provenance import digests
+from retrowalk.simulation.table import Shape, allocate
 
 SHARE = "arms.walk.phases.0.sessions.0.backward_share"
 WALK = {"modality": "walk", "per_week": 3, "minutes": 20, "backward_share": 0.4}
@@ -200,7 +200,7 @@ def test_chunks_of_members_give_the_same_statistics(
         adherence={"attendance": 0.7, "dropout_per_week": 0.05},
     )  # fmt: skip
     whole = retrowalk.simulate(run)
-    monkeypatch.setattr("retrowalk.engine.pieces.MANY", 1_024)
+    monkeypatch.setattr("retrowalk.simulation.pieces.MANY", 1_024)
     parts = retrowalk.simulate(run)
     for name in whole.data_vars:
         if name in run.outcomes or str(name).endswith("change"):
@@ -216,7 +216,7 @@ def test_everybody_gone_from_the_first_chunk_and_equal_values(monkeypatch: pytes
         assess={"weeks": [0, 1, 2, 9]}, draws=1,
     )  # fmt: skip
     whole = retrowalk.simulate(run)
-    monkeypatch.setattr("retrowalk.engine.pieces.MANY", 7)
+    monkeypatch.setattr("retrowalk.simulation.pieces.MANY", 7)
     parts = retrowalk.simulate(run)
     assert whole["assessed"].sel(arm="walk").values.ravel()[2] < 7
     for name in ("knee_pain_quantile", "walking_speed_change_quantile", "knee_pain_responders"):

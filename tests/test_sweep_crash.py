@@ -17,7 +17,7 @@ import pytest
 import retrowalk
 from cli_runner import SCRIPT
 from cli_runner import retrowalk as command
-from retrowalk.engine import store
+from retrowalk import store
 from retrowalk.errors import RunError
 from retrowalk.scenario import parse_scenario
 from sweep_samples import SLOW, SWEPT, data_of
@@ -236,7 +236,7 @@ def test_a_sweep_runs_where_fcntl_signals_and_modes_do_not_exist(place, alone):
 def test_signals_outside_the_main_thread_are_left_alone():
     import threading
 
-    from retrowalk.cli.signals import two_steps
+    from retrowalk.cli.guard import two_steps
 
     seen = []
 
@@ -251,7 +251,7 @@ def test_signals_outside_the_main_thread_are_left_alone():
 
 
 def test_progress_in_a_log_is_a_line_a_minute(capsys):
-    from retrowalk.cli.progress import SweepProgress
+    from retrowalk.cli.output import SweepProgress
 
     now = [0.0]
     with SweepProgress("log", clock=lambda: now[0]) as progress:

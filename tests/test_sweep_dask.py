@@ -17,11 +17,11 @@ import pytest
 import retrowalk
 from cli_runner import SCRIPT
 from cli_runner import retrowalk as command
-from retrowalk.engine import store
-from retrowalk.engine.sweeps import cluster
-from retrowalk.engine.sweeps import dask as dasks
+from retrowalk import store
 from retrowalk.errors import InputError, MissingExtraError, RunError
 from retrowalk.scenario import parse_scenario
+from retrowalk.sweeps import workers as cluster
+from retrowalk.sweeps import workers as dasks
 from sweep_samples import SLOW, SWEPT, data_of, swept
 
 distributed = pytest.importorskip("distributed")

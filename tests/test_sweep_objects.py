@@ -12,11 +12,11 @@ import xarray as xr
 import retrowalk
 import store_samples as samples
 from cli_runner import retrowalk as command
-from retrowalk.engine import store
-from retrowalk.engine.store.objects import bucket as buckets
-from retrowalk.engine.store.objects import lock as locks
+from retrowalk import store
 from retrowalk.errors import InputError, RunError
 from retrowalk.scenario import parse_scenario
+from retrowalk.store import locks
+from retrowalk.store import places as buckets
 from sweep_samples import SWEPT
 from test_store import without_marks
 

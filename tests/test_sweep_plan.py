@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from cli_runner import retrowalk as command
-from retrowalk.engine import store
-from retrowalk.engine.outputs import Shape
-from retrowalk.engine.runs import plan_sweep, sweep
-from retrowalk.engine.sweeps import machine
-from retrowalk.engine.sweeps.plan import bytes_of, plan
+from retrowalk import store
 from retrowalk.errors import DocumentError, InputError
 from retrowalk.scenario import cases, parse_scenario
+from retrowalk.simulation.table import Shape
+from retrowalk.sweeps import plan as machine
+from retrowalk.sweeps.plan import bytes_of, plan
+from retrowalk.sweeps.runs import plan_sweep, sweep
 from sweep_samples import SWEPT, swept
 
 GIB = 2**30
@@ -92,7 +92,7 @@ def test_the_command_line_prints_the_plan_and_refuses_what_does_not_fit(tmp_path
 
 
 def test_a_plan_that_does_not_fit_is_printed_and_refused(monkeypatch, capsys):
-    from retrowalk.cli.sweeping import show_plan
+    from retrowalk.cli.running import show_plan
 
     monkeypatch.setattr(machine, "free_memory", lambda: GIB)
     scenario = parse_scenario("record: members\n" + swept(size=100_000, draws=100))

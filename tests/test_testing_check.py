@@ -247,7 +247,7 @@ def test_every_law_has_a_sentence_and_explains_only_laws_after_it():
 
 
 @pytest.mark.parametrize(
-    "name", ["retrowalk.testing", "retrowalk.testing.check", "retrowalk.testing.installed"]
+    "name", ["retrowalk.testing", "retrowalk.testing.checking", "retrowalk.testing.installation"]
 )
 def test_examples_in_docstrings_run(name):
     result = doctest.testmod(importlib.import_module(name))

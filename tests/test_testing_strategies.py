@@ -15,7 +15,6 @@ from retrowalk.model.family import FORMS, MODELS
 from retrowalk.scenario import Scenario, scenario_from_data
 from retrowalk.testing import (
     KINDS,
-    documents,
     loads,
     parameter_sets,
     populations,
@@ -23,6 +22,7 @@ from retrowalk.testing import (
     result_datasets,
     scenarios,
 )
+from retrowalk.testing import scenario_strategies as documents
 
 # Without the phase that explains a failure, in which `find` would take up cases that are not the smallest.
 SEARCH = settings(
@@ -288,7 +288,7 @@ def test_unknown_names_are_refused_with_a_suggestion():
 
 
 def test_retrowalk_itself_does_not_import_hypothesis():
-    code = "import sys, retrowalk, retrowalk.cli.app, retrowalk.engine.runs, retrowalk.report; "
+    code = "import sys, retrowalk, retrowalk.cli.app, retrowalk.sweeps.runs, retrowalk.report; "
     code += "print('hypothesis' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -1,4 +1,4 @@
-// The core loop in C++, written to win: the same algorithm as retrowalk.kernels.linear and .summaries.
+// The core loop in C++, written to win: the same algorithm as retrowalk.kernels.responses and .summaries.
 // Members lie innermost, in blocks that stay in the first-level cache; the state changes at visits only.
 
 #include <algorithm>

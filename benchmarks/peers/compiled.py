@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.engine.core_work import CoreWork
-from retrowalk.engine.outputs import QUANTILES
+from retrowalk.simulation.core_work import CoreWork
+from retrowalk.simulation.table import QUANTILES
 
 SOURCE = Path(__file__).with_name("cohort.cpp")
 #: Traps are not used; without saying so g++ would leave the loops with comparisons unvectorised.

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.peers import compiled, scripts
 from benchmarks.peers.rounds import interleave
-from retrowalk.engine.core_work import CoreWork, core_work
+from retrowalk.simulation.core_work import CoreWork, core_work
 
 Work = Callable[[int], object]
 

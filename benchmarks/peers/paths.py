@@ -8,8 +8,8 @@ from functools import partial
 from benchmarks.peers.rounds import Spread, interleave
 from benchmarks.peers.targets import Target, one_arm
 from benchmarks.scenarios import SHARE, trial
-from retrowalk.engine.compute import compute
 from retrowalk.scenario import Scenario, cases
+from retrowalk.simulation.compute import compute
 
 ROUNDS = 5
 #: Assessments, and how many times faster superposition should be.

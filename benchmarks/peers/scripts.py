@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.engine.core_work import CoreWork
-from retrowalk.engine.outputs import QUANTILES
-from retrowalk.kernels.links import IDENTITY, LOG
+from retrowalk.kernels.readings import IDENTITY, LOG
+from retrowalk.simulation.core_work import CoreWork
+from retrowalk.simulation.table import QUANTILES
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]

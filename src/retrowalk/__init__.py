@@ -12,12 +12,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from retrowalk.cohort import sample_cohort
-    from retrowalk.engine import fitness_fatigue, open_results, simulate, sweep, to_grid, training_balance
     from retrowalk.errors import InputError, RetrowalkError, RunError
     from retrowalk.evidence import load_evidence
     from retrowalk.parameters import Parameters, load_posterior
     from retrowalk.report import summarize
+    from retrowalk.response.training_response import fitness_fatigue, training_balance
     from retrowalk.scenario import Scenario, load_scenario
+    from retrowalk.simulation.compute import simulate
+    from retrowalk.simulation.table import to_grid
+    from retrowalk.store import open_results
+    from retrowalk.sweeps.runs import sweep
 
 _HOMES = {
     "InputError": "errors",
@@ -25,17 +29,17 @@ _HOMES = {
     "RetrowalkError": "errors",
     "RunError": "errors",
     "Scenario": "scenario",
-    "fitness_fatigue": "engine",
+    "fitness_fatigue": "response",
     "load_evidence": "evidence",
     "load_posterior": "parameters",
     "load_scenario": "scenario",
-    "open_results": "engine",
+    "open_results": "store",
     "sample_cohort": "cohort",
-    "simulate": "engine",
+    "simulate": "simulation.compute",
     "summarize": "report",
-    "sweep": "engine",
-    "to_grid": "engine",
-    "training_balance": "engine",
+    "sweep": "sweeps",
+    "to_grid": "simulation.table",
+    "training_balance": "response",
 }
 
 __all__ = [

@@ -1,6 +1,6 @@
 """From published evidence to the parameters that ship with the package."""
 
-from retrowalk.calibrate.files import (
+from retrowalk.calibrate.pages.publish import (
     check_page,
     check_target,
     default_folder,

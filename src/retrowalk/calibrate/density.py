@@ -1,8 +1,12 @@
-"""The same model as `fit`, written for a gradient sampler. Needs the extra `bayes`; import only when used."""
+"""A design as plain padded arrays, so that a sampler's compiler sees one expression and no loops.
+
+The same model as `fit`, written for a gradient sampler. Needs the extra `bayes`; import only when used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +14,101 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 from jax.scipy.special import ndtr, ndtri
+from numpy.typing import NDArray
 
-from retrowalk.calibrate.flat import FlatDesign
-from retrowalk.calibrate.priors import Prior, outcome_prior, prior
+from retrowalk.calibrate.predictors import Design
+from retrowalk.calibrate.priors import GainPrior, Prior, outcome_prior, prior
 from retrowalk.calibrate.verdicts import FLOOR
-from retrowalk.catalogue import outcomes
+from retrowalk.catalogue import modalities, outcomes
 from retrowalk.model.gains import REFERENCE_ASSESSMENT, REFERENCE_DAYS
+
+NumpyArray = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class FlatDesign:
+    """Rows of a design and the arms behind them.
+
+    Attributes
+    ----------
+    mean, loadings : (row, component), (row, component, latent)
+        Prior of the gains on each row's outcome.
+    drift, slope, denominator_mean, denominator_sd : (row,)
+    between, drifting, sampling : (row, row)
+        As in `Design`.
+    outcome, source : (row,) of int
+        Places among the design's own outcomes and sources.
+    row : (arm,) of int
+    sign, dose_log_sd : (arm,)
+    total, share : (arm, component)
+        A session's load of the component's group, and the component's share of it.
+    age, present, repeats : (arm, visit)
+        Days before the assessment; share of people who come, 0 beyond the last visit; sessions.
+    """
+
+    mean: NumpyArray
+    loadings: NumpyArray
+    drift: NumpyArray
+    slope: NumpyArray
+    denominator_mean: NumpyArray
+    denominator_sd: NumpyArray
+    between: NumpyArray
+    drifting: NumpyArray
+    sampling: NumpyArray
+    outcome: Places
+    source: Places
+    row: Places
+    sign: NumpyArray
+    dose_log_sd: NumpyArray
+    total: NumpyArray
+    share: NumpyArray
+    age: NumpyArray
+    present: NumpyArray
+    repeats: NumpyArray
+
+
+def flatten(
+    design: Design, gains: GainPrior, outcomes: tuple[int, ...], sources: tuple[str, ...]
+) -> FlatDesign:
+    """Lay a design out; `outcomes` (by number) and `sources` give the order of its parameters."""
+    place = list(design.places)
+    arms = [(i, sign, arm) for i, row in enumerate(design.rows) for _, sign, arm in row.signed_arms]
+    longest = max(arm.days.size for _, _, arm in arms)
+    loads = np.array([arm.loads for _, _, arm in arms])
+    total = _totals(loads)
+    scales = [row.denominator for row in design.rows]
+    return FlatDesign(
+        mean=gains.mean[:, place].T,
+        loadings=gains.loadings[:, place].swapaxes(0, 1),
+        drift=design.drift,
+        slope=np.array([row.slope for row in design.rows]),
+        denominator_mean=np.array([scale.location if scale else 0.0 for scale in scales]),
+        denominator_sd=np.array([scale.sd if scale else 0.0 for scale in scales]),
+        between=design.between,
+        drifting=design.drifting,
+        sampling=design.sampling,
+        outcome=np.array([outcomes.index(k) for k in place], np.intp),
+        source=np.array([sources.index(row.source) for row in design.rows], np.intp),
+        row=np.array([i for i, _, _ in arms], np.intp),
+        sign=np.array([sign for _, sign, _ in arms]),
+        dose_log_sd=np.array([arm.dose_log_sd for _, _, arm in arms]),
+        total=total,
+        share=np.divide(loads, total, out=np.zeros_like(loads), where=total > 0),
+        age=np.array([_padded(arm.assessment - arm.days, longest) for _, _, arm in arms]),
+        present=np.array([_padded(arm.share, longest) for _, _, arm in arms]),
+        repeats=np.array([_padded(arm.repeats, longest, 1.0) for _, _, arm in arms]),
+    )
+
+
+def _totals(loads: NumpyArray) -> NumpyArray:
+    groups = np.array([row.group for row in modalities().values()])
+    return np.asarray(loads @ (groups[:, None] == groups).astype(np.float64))
+
+
+def _padded(values: NumpyArray, length: int, fill: float = 0.0) -> NumpyArray:
+    return np.concatenate([values, np.full(length - values.size, fill)])
+
 
 AGES = REFERENCE_ASSESSMENT - np.array(REFERENCE_DAYS, dtype=np.float64)
 

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from retrowalk.calibrate import fit
-from retrowalk.calibrate.cells import gain_prior
-from retrowalk.calibrate.design import Design
-from retrowalk.calibrate.habituation import Novelty, changes, expected, fit_changes, from_priors, simulated
-from retrowalk.calibrate.headlines import CLAIMED
-from retrowalk.calibrate.nuisance import Nuisances, draw_nuisances, normals
+from retrowalk.calibrate.identify import CLAIMED
 from retrowalk.calibrate.observations import observations
+from retrowalk.calibrate.practice import Novelty, changes, expected, fit_changes, from_priors, simulated
+from retrowalk.calibrate.predictors import Design
+from retrowalk.calibrate.priors import Nuisances, draw_nuisances, gain_prior, normals
 from retrowalk.calibrate.run import SEED
 from retrowalk.calibrate.sampler import Sampler
 from retrowalk.catalogue import modalities, outcomes

@@ -10,16 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.calibrate import fit
-from retrowalk.calibrate.cells import gain_prior
-from retrowalk.calibrate.chains import available
-from retrowalk.calibrate.design import Design
-from retrowalk.calibrate.exact import exact
-from retrowalk.calibrate.forms import FORMS
-from retrowalk.calibrate.nuisance import Nuisances, draw_nuisances
+from retrowalk.calibrate.fit import Refits
 from retrowalk.calibrate.observations import Observation, observations
-from retrowalk.calibrate.pulls import Refits
-from retrowalk.calibrate.sampler import sample
-from retrowalk.calibrate.verdicts import verdicts
+from retrowalk.calibrate.predictors import FORMS, Design
+from retrowalk.calibrate.priors import Nuisances, draw_nuisances, gain_prior
+from retrowalk.calibrate.sampler import available, sample
+from retrowalk.calibrate.verdicts import exact, verdicts
 from retrowalk.evidence import Evidence
 from retrowalk.tables import Row, read_table
 

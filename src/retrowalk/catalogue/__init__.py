@@ -1,5 +1,6 @@
 """Outcomes, modalities, populations, baselines and measurement, each a table with sources."""
 
+from retrowalk.catalogue.entries import BaselineRow, MeasurementRow, Modality, Outcome, Population
 from retrowalk.catalogue.lookup import (
     Baseline,
     Measurement,
@@ -12,7 +13,6 @@ from retrowalk.catalogue.lookup import (
     outcomes,
     populations,
 )
-from retrowalk.catalogue.rows import BaselineRow, MeasurementRow, Modality, Outcome, Population
 
 __all__ = [
     "Baseline",

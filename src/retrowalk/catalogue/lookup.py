@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import Literal, TypeVar
 
-from retrowalk.catalogue.rows import BaselineRow, MeasurementRow, Modality, Outcome, Population, Status
+from retrowalk.catalogue.entries import BaselineRow, MeasurementRow, Modality, Outcome, Population, Status
 from retrowalk.errors import InputError
 from retrowalk.tables import Row, read_table
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import click
 
 import retrowalk
-from retrowalk.cli.words import Settings
+from retrowalk.cli.output import Settings
 
 #: verb -> (module of this package, its line in the overview), in the order of `--help`.
 VERBS: dict[str, tuple[str, str]] = {
@@ -17,17 +17,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "check": ("documents", "Say whether scenario files are right, and where not."),
     "run": ("running", "Simulate one scenario."),
     "sweep": ("running", "Simulate every case of a scenario's sweep."),
-    "status": ("results", "Say how far a sweep has got."),
-    "summary": ("results", "Print what came out, as a table to read."),
-    "export": ("results", "Write a result as one netCDF file."),
+    "status": ("reading", "Say how far a sweep has got."),
+    "summary": ("reading", "Print what came out, as a table to read."),
+    "export": ("reading", "Write a result as one netCDF file."),
     "evidence": ("literature", "Read the published evidence retrowalk rests on."),
-    "calibrate": ("calibrate", "Fit the parameters to the published evidence again."),
-    "validate": ("validate", "Hold the model against published results."),
+    "calibrate": ("calibration", "Fit the parameters to the published evidence again."),
+    "validate": ("calibration", "Hold the model against published results."),
     "schema": ("documents", "Print the JSON Schema of scenario files."),
-    "selftest": ("selftest", "Hold this installation against published numbers and the laws."),
-    "info": ("machine", "Print versions and what this machine offers."),
-    "bench": ("bench", "Time the core loop on this machine."),
-    "warmup": ("machine", "Compile the kernels once, so that the first run starts faster."),
+    "selftest": ("maintenance", "Hold this installation against published numbers and the laws."),
+    "info": ("maintenance", "Print versions and what this machine offers."),
+    "bench": ("maintenance", "Time the core loop on this machine."),
+    "warmup": ("maintenance", "Compile the kernels once, so that the first run starts faster."),
 }
 
 CITATION = (

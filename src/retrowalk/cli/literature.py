@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retrowalk.cli.app import Suggesting
-from retrowalk.cli.words import emit, emit_json, say
+from retrowalk.cli.output import emit, emit_json, say
 
 if TYPE_CHECKING:
     from retrowalk.evidence import Arm, Effect, Evidence, Source

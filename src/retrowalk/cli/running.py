@@ -1,8 +1,12 @@
-"""Verbs that simulate: run, sweep."""
+"""What the verb sweep does: its plan in words, the run with signals and progress, how to go on.
+
+Verbs that simulate: run, sweep.
+"""
 
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,12 +14,110 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from retrowalk.cli.app import Verb
-from retrowalk.cli.words import Bar, emit, say
+from retrowalk.cli.output import Bar, emit, say
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from retrowalk.scenario import Scenario
+    from retrowalk.sweeps.plan import Plan
+
+
+def show_plan(scenario: Scenario, output: str | None, *, threads: int | None, workers: int | None) -> None:
+    """Print what the sweep would take.
+
+    Raises
+    ------
+    InputError
+        When it does not fit this machine; the plan is printed all the same.
+    """
+    from retrowalk.sweeps.plan import refuse
+    from retrowalk.sweeps.runs import plan_sweep
+
+    found = plan_sweep(scenario, store=output, threads=threads, workers=workers)
+    emit(plan_words(scenario, found))
+    refuse(found, scenario)
+
+
+def plan_words(scenario: Scenario, found: Plan) -> str:
+    """Several lines for ``sweep --dry-run``."""
+    from retrowalk.cli.output import duration
+    from retrowalk.scenario import axis_labels
+    from retrowalk.sweeps.plan import readable
+
+    crew = f"{found.workers} workers" if found.workers else f"{found.threads} threads"
+    lines = [
+        f"{found.cases} cases x {found.arms} arms x {found.members} members x {found.draws} draws x "
+        f"{found.replicates} replicates",
+        *(f"  {label.path}: {label.long_name}" for label in axis_labels(scenario)),
+        f"outcomes: {', '.join(scenario.outcomes)}",
+        f"results: {readable(found.numbers)} before compression, about {readable(found.disk)} on disk in "
+        f"{found.files} files{_free(found.free_disk)}",
+        f"memory: about {readable(found.memory)} at most{_free(found.free_memory)}",
+        f"blocks: {found.blocks} of {found.block} cases, the unit of writing and resuming",
+    ]
+    if found.seconds is not None and found.seconds_per_case is not None:
+        lines.append(
+            f"time: about {duration(found.seconds)} with {crew} ({found.seconds_per_case:.2g} s per case), "
+            "from a few small cases just timed"
+        )
+    return "\n".join(lines)
+
+
+def _free(amount: int | None) -> str:
+    from retrowalk.sweeps.plan import readable
+
+    return "" if amount is None else f" ({readable(amount)} free)"
+
+
+def run_sweep(
+    scenario: Scenario,
+    output: str,
+    *,
+    source: str,
+    json_progress: bool,
+    **options: Any,  # noqa: ANN401  arguments of `retrowalk.sweep`
+) -> None:
+    """Run the sweep with progress; a first signal ends it after the cases in hand, a second at once.
+
+    Raises
+    ------
+    InterruptedRunError
+        When a signal ended it, with the command that continues it.
+    RunError
+        When it failed, with that command too.
+    """
+    from retrowalk.cli.guard import InterruptedRunError, two_steps
+    from retrowalk.cli.output import SweepProgress, form
+    from retrowalk.errors import RunError
+    from retrowalk.sweeps.runs import StoppedError, fill_store
+
+    again = "the same command with the same input" if source == "-" else _same_command()
+    kept = f"retrowalk: interrupted; finished cases are kept. Go on with: {again}"
+    try:
+        with SweepProgress(form(as_json=json_progress)) as progress, two_steps(kept, progress.tidy) as stop:
+            fill_store(scenario, store=output, progress=progress, stop=stop, **options)
+    except (StoppedError, KeyboardInterrupt):
+        raise InterruptedRunError(kept) from None
+    except RunError as error:
+        raise RunError(f"{error}. Go on with: {again}") from error
+
+
+def _same_command() -> str:
+    words = [word for word in sys.argv[1:] if word != "--overwrite"]
+    return shlex.join(["retrowalk", *words])
+
+
+def finished(output: str) -> bool:
+    """Whether a finished sweep lies there."""
+    from retrowalk.errors import InputError
+    from retrowalk.store import status
+
+    try:
+        return status(output).state == "finished"
+    except InputError:
+        return False
+
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -66,7 +168,7 @@ def run(
 
         emit(text_summary(result))
         return
-    from retrowalk.engine.store import write_netcdf
+    from retrowalk.store import write_netcdf
 
     write_netcdf(result, output, overwrite=overwrite)
     say(f"wrote {output}; next: retrowalk summary {shlex.quote(str(output))}")
@@ -78,7 +180,7 @@ def _settings(settings: tuple[str, ...], seed: int | None) -> list[str]:
 
 def _read_one(file: str, settings: list[str]) -> Scenario:
     """Read the scenario as one case; axes of a scenario file are left for `sweep`."""
-    from retrowalk.cli.inputs import is_result, read_scenario
+    from retrowalk.cli.documents import is_result, read_scenario
     from retrowalk.errors import InputError
     from retrowalk.scenario import number_of_cases
 
@@ -99,7 +201,7 @@ def _read_one(file: str, settings: list[str]) -> Scenario:
 
 def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:
     from retrowalk.cli.guard import InterruptedRunError
-    from retrowalk.engine import simulate
+    from retrowalk.simulation.compute import simulate
 
     try:
         with Bar("simulating") as bar:
@@ -110,8 +212,8 @@ def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:
 
 def _is_done(output: Path, scenario: Scenario, *, overwrite: bool) -> bool:
     """Whether `output` already holds this result; refuses before the run what cannot be written after it."""
-    from retrowalk.cli.inputs import check_netcdf_name, holds_same
-    from retrowalk.engine.store.netcdf import check_target
+    from retrowalk.cli.documents import check_netcdf_name, holds_same
+    from retrowalk.store.netcdf import check_target
 
     check_netcdf_name(output)
     if output.is_file() and not overwrite and holds_same(output, scenario):
@@ -160,8 +262,7 @@ def sweep(
     store of an earlier sweep, which is then repeated; `-` reads from standard input. Ctrl-C ends the sweep
     after the cases in hand; the same command continues it.
     """
-    from retrowalk.cli.inputs import read_scenario
-    from retrowalk.cli.sweeping import finished, run_sweep, show_plan
+    from retrowalk.cli.documents import read_scenario
     from retrowalk.errors import InputError
 
     scenario = read_scenario(file, settings=_settings(settings, seed), axes=axes)

@@ -1,9 +1,8 @@
 """Studies, their arms and their results as tidy tables, and how good the evidence for a cell is."""
 
-from retrowalk.evidence.effect_row import Effect
 from retrowalk.evidence.grades import GRADES, Grade, grade, graded_rows
-from retrowalk.evidence.rows import Arm, Excluded, Source
-from retrowalk.evidence.store import Evidence, load_evidence, read_evidence
+from retrowalk.evidence.library import Evidence, load_evidence, read_evidence
+from retrowalk.evidence.records import Arm, Effect, Excluded, Source
 from retrowalk.evidence.studied import Studied, longest_follow_up, studied
 
 __all__ = [

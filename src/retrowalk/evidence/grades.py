@@ -7,9 +7,8 @@ from typing import Literal, get_args
 
 from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import InputError
-from retrowalk.evidence.checks import suggest
-from retrowalk.evidence.effect_row import Effect
-from retrowalk.evidence.store import Evidence, load_evidence
+from retrowalk.evidence.library import Evidence, load_evidence, suggest
+from retrowalk.evidence.records import Effect
 
 Grade = Literal["none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched"]
 #: Weakest first.

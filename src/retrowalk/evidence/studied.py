@@ -8,9 +8,8 @@ from functools import cache
 
 from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import InputError
-from retrowalk.evidence.checks import suggest
-from retrowalk.evidence.rows import Arm, Source
-from retrowalk.evidence.store import Evidence, load_evidence
+from retrowalk.evidence.library import Evidence, load_evidence, suggest
+from retrowalk.evidence.records import Arm, Source
 
 Range = tuple[float, float]
 _TRAINING = ("fit", "verdict", "check", "habituation")

@@ -7,12 +7,10 @@ is why kernel modules are imported only where kernels run.
 numba's own disk cache is not used: its index files do not stand concurrent writers (numba issues 4807 and
 10128) and it runs an old kernel after a callee in another module changed (numba issue 1833). Here the key is
 a digest of *all* kernel sources and of everything else that decides the machine code, so a folder never
-holds stale code, and nobody writes to a published folder (`retrowalk.kernels.store`). Nothing of numba's
+holds stale code, and nobody writes to a published folder (`retrowalk.kernels.cache`). Nothing of numba's
 configuration is changed, so it does not matter who imported numba first, and other libraries keep their
 caches.
 """
-
-# ruff: noqa: ANN401 (what goes to and comes from numba has no better type than Any)
 
 from __future__ import annotations
 
@@ -31,7 +29,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import retrowalk
-from retrowalk.kernels import store
+from retrowalk.kernels import cache as store
+
+# ruff: noqa: ANN401 (what goes to and comes from numba has no better type than Any)
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 

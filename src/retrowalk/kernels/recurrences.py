@@ -4,7 +4,7 @@ Row r of the results uses load row ``pick[r]`` and parameter row r, so one load 
 being copied. States are float64 whatever the load's type. ``gap[n]`` is the time from the entry before to
 entry n in days; with `daily` every gap is one day and the decays are computed once per row.
 
-The equations stand in `retrowalk.engine.response.fitness_fatigue`. All three loops carry the same-day state:
+The equations stand in `retrowalk.fitness_fatigue`. All three loops carry the same-day state:
 decayed by one step it is the next-day value, and with the new load added it is the same-day value.
 """
 

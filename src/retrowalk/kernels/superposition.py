@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.kernels.compile import jit
-from retrowalk.kernels.linear import DELAY, FATIGUE, FITNESS
+from retrowalk.kernels.responses import DELAY, FATIGUE, FITNESS
 
 Array: TypeAlias = NDArray[Any]
 

@@ -1,18 +1,156 @@
-"""Closed forms of the fitness-fatigue family: when a session pays, when it pays most, how it fades."""
+"""Where the same load every day leads, in closed form.
+
+Closed forms of the fitness-fatigue family: when a session pays, when it pays most, how it fades.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.errors import InputError
-from retrowalk.model.arguments import Numbers, check_parameter, parameter, plain, refuse
-from retrowalk.model.family import LINEAR
-from retrowalk.model.steady import SteadyState, checked_parameters, day_share, steady_state
-
-__all__ = ["SteadyState", "influence_curve", "steady_state", "time_to_benefit", "time_to_peak"]
+from retrowalk.model.family import (
+    IMPULSES,
+    LINEAR,
+    MODELS,
+    SCALINGS,
+    Numbers,
+    check_parameter,
+    form_problem,
+    hill_values,
+    parameter,
+    parameter_problem,
+    plain,
+    refuse,
+    require,
+    require_choice,
+)
 
 Array = NDArray[np.float64]
+
+
+class SteadyState(NamedTuple):
+    """Where the same load every day leads.
+
+    Parameters
+    ----------
+    fitness, fatigue, response : float or numpy.ndarray
+        In units of the response; ``response = baseline + fitness - fatigue``.
+    """
+
+    fitness: Numbers
+    fatigue: Numbers
+    response: Numbers
+
+
+def steady_state(
+    load: Numbers = 1.0,
+    *,
+    model: str = "banister",
+    impulse: str = "next_day",
+    scaling: str = "sum",
+    form: str | None = None,
+    hill: Sequence[Numbers] | None = None,
+    baseline: Numbers = 0.0,
+    components: bool = False,
+    **parameters: Numbers,
+) -> Numbers:
+    """Response that the same load every day leads to.
+
+    A unit sum settles at 1/(1 - exp(-1/tau)) under ``same_day``, one less under ``next_day``; the non-linear
+    states at (tau k w)^(1/exponent).
+
+    Parameters
+    ----------
+    load : float or array_like
+        Load of every day, at least 0.
+    components : bool
+        Return fitness, fatigue and response rather than the response.
+    model, impulse, scaling, form, hill, baseline, **parameters
+        As in `retrowalk.fitness_fatigue`.
+
+    Returns
+    -------
+    float, numpy.ndarray or SteadyState
+        The response, or all three.
+
+    Raises
+    ------
+    InputError
+        If the daily steps of the non-linear model do not settle.
+    """
+    p = checked_parameters(model, impulse, scaling, parameters)
+    require(form_problem(model, form))
+    w = np.asarray(load, np.float64)
+    bad = ~(np.isfinite(w) & (w >= 0))
+    refuse(w, bad, "load is {}; it must be finite and not below 0")
+    w = w if hill is None else _saturated(w, hill)
+    settle = _settled_state if model == "nonlinear" else _settled_sum(impulse, scaling)
+    fitness = settle(w, p, "fitness")
+    if model == "fitness_delay":
+        fitness = fitness - settle(w, {**p, "tau_fitness": p["tau_delay"]}, "fitness")
+    strain = _strain(w, p, form) if model == "variable_dose" else w
+    fatigue = settle(strain, p, "fatigue") if model != "one_component" else np.zeros_like(fitness)
+    state = SteadyState(*map(plain, (fitness, fatigue, np.asarray(baseline) + fitness - fatigue)))
+    return state if components else state.response
+
+
+def _settled_sum(impulse: str, scaling: str) -> Callable[[Array, dict[str, Array], str], Array]:
+    def settle(w: Array, p: dict[str, Array], state: str) -> Array:
+        tau = p[f"tau_{state}"]
+        return np.asarray(p[f"gain_{state}"] * day_share(tau, scaling) * w * _unit_sum(tau, impulse))
+
+    return settle
+
+
+def _settled_state(w: Array, p: dict[str, Array], state: str) -> Array:
+    """Fixed point of f - f^e / tau + k w, where the daily step returns to it."""
+    tau, exponent = p[f"tau_{state}"], p[f"exponent_{state}"]
+    drive = np.asarray(tau * p[f"gain_{state}"] * w)
+    refuse(drive, drive < 0, f"tau_{state} gain_{state} load is {{}}; below 0 there is no state to settle in")
+    level = drive ** (1.0 / exponent)
+    # A slope of -1 or less throws the next day as far to the other side, or farther.
+    pull = exponent * np.where(level > 0, level, 1.0) ** (exponent - 1.0) / tau
+    refuse(level, (level > 0) & (pull >= 2), f"{state} would settle at {{}}, but steps of one day swing ever "
+            f"farther around it; raise tau_{state} or lower exponent_{state}")  # fmt: skip
+    return level
+
+
+def _strain(w: Array, p: dict[str, Array], form: str | None) -> Array:
+    recent = w * _unit_sum(p["tau_gain"], "next_day" if form == "exclusive" else "same_day")
+    return np.asarray(recent if form == "filter" else recent * w)
+
+
+def _unit_sum(tau: Array, impulse: str) -> Array:
+    return np.asarray(-1.0 / np.expm1(-1.0 / tau) if impulse == "same_day" else 1.0 / np.expm1(1.0 / tau))
+
+
+def _saturated(w: Array, hill: Sequence[Numbers]) -> Array:
+    maximum, half_load, exponent = (parameter(name, value) for name, value in hill_values(hill).items())
+    share = (np.minimum(w, half_load) / np.maximum(w, half_load)) ** exponent
+    return np.asarray(np.where(w < half_load, maximum * share, maximum) / (1.0 + share))
+
+
+def day_share(tau: Array, scaling: str) -> Array:
+    """Factor of a unit sum: 1 - exp(-1/tau) for averages, else 1."""
+    return np.asarray(-np.expm1(-1.0 / tau) if scaling == "ewma" else 1.0)
+
+
+def checked_parameters(
+    model: str, impulse: str, scaling: str, parameters: dict[str, Numbers]
+) -> dict[str, Array]:
+    """Parameters as numbers once names and conventions are known to fit."""
+    require_choice("model", model, MODELS)
+    require_choice("impulse", impulse, IMPULSES)
+    require_choice("scaling", scaling, SCALINGS)
+    require(parameter_problem(model, parameters))
+    return {name: parameter(name, value) for name, value in parameters.items()}
+
+
+__all__ = ["SteadyState", "influence_curve", "steady_state", "time_to_benefit", "time_to_peak"]
 
 
 def time_to_benefit(

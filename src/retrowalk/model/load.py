@@ -1,15 +1,62 @@
-"""Session -> load: which components a session trains, for how long, and how much in reference sessions."""
+"""Sessions and visits: the programme as the model sees it, laid out on days.
+
+Session -> load: which components a session trains, for how long, and how much in reference sessions.
+
+Getting used to a movement: how much of a new task's extra cost practice has taken away.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from retrowalk.catalogue import modalities
 from retrowalk.errors import InputError
 from retrowalk.model.metabolic import LIMITS, REST, mets
-from retrowalk.model.session import Session
+
+Match = Literal["time", "energy", "intensity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One bout of training.
+
+    Parameters
+    ----------
+    modality : str
+        Name as scenarios write it: ``walk``, ``run``, ``physiotherapy`` ...
+    minutes : float
+        Prescribed duration [min].
+    speed : float or None
+        Forward speed [m/s]; None is the modality's reference speed.
+    grade : float
+        Slope of the ground as a fraction; 0.05 is five per cent uphill.
+    backward_share : float
+        Share of the prescribed minutes that is replaced by backward movement, from 0 to 1.
+    match : {"time", "energy", "intensity"}
+        What the backward part has in common with the forward part it replaces.
+    """
+
+    modality: str
+    minutes: float
+    speed: float | None = None
+    grade: float = 0.0
+    backward_share: float = 0.0
+    match: Match = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """All sessions of one day, counted from day 0; a member attends all of them or none."""
+
+    day: int
+    sessions: tuple[Session, ...]
+
 
 Measure = Literal["met_minutes", "minutes", "vo2_reserve"]
 
@@ -188,3 +235,21 @@ def _check(session: Session) -> None:
     on_foot = "forward" in _components(session.modality)
     if not on_foot and (session.speed is not None or session.grade != 0 or session.backward_share != 0):
         raise InputError(f"{session.modality} takes no speed, grade or backward_share: only walk and run do")
+
+
+def practised(minutes: ArrayLike, constant: ArrayLike) -> NDArray[np.float64]:
+    """Share of the novelty that is gone after so many minutes of the movement.
+
+        share = 1 - exp(-minutes / constant)
+
+    Cumulative practice counts, not when it was done: nothing is forgotten. A measured cost falls by the
+    factor exp(-novelty * share), the novelty being the logarithm of first over practised cost.
+
+    Parameters
+    ----------
+    minutes : array-like
+        Practised before the measurement, at least 0.
+    constant : array-like
+        Minutes after which e^-1 of the novelty is left, above 0; broadcasts with `minutes`.
+    """
+    return np.asarray(-np.expm1(-np.asarray(minutes, np.float64) / np.asarray(constant, np.float64)))

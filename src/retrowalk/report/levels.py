@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from retrowalk.report.averages import average
-from retrowalk.report.layout import arm_names, axes, axis_label
+from retrowalk.report.labels import arm_names, axes, axis_label
+from retrowalk.report.quantities import average
 
 if TYPE_CHECKING:
     import xarray as xr

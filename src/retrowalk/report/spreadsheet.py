@@ -1,10 +1,209 @@
-"""Rows as a CSV file that a spreadsheet opens as it is."""
+"""A summary as flat rows, one dict per line of a spreadsheet.
+
+Rows as a CSV file that a spreadsheet opens as it is.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from retrowalk.report.labels import (
+    OutcomeFacts,
+    arm_names,
+    at_days,
+    facts,
+    flag_word,
+    flag_words,
+    main_day,
+    outcome_names,
+)
+from retrowalk.report.levels import Axis, Best, arms_of, best_level, by_level, read_axes
+from retrowalk.report.quantities import per_draw
+from retrowalk.report.summary import reduce_draws, summarize
+from retrowalk.report.wording import SAFETY_NOTE
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+def arm_rows(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int] | None = None) -> list[Row]:
+    """One row per outcome, case, assessment and arm.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result.
+    reference : str, optional
+        The arm others are compared with.
+    days : sequence of int, optional
+        Assessment days; by default the one at the end of training.
+    """
+    wanted = list(days or [main_day(ds)])
+    summary = summarize(at_days(ds, wanted), reference=reference)
+    axes = {axis.name: axis.path for axis in read_axes(ds)}
+    places: list[Row] = [{}]
+    if "case" in ds.dims:
+        names = {"case": "case", **axes}
+        values = [ds[name].values.tolist() for name in names]
+        places = [dict(zip(names.values(), place, strict=True)) for place in zip(*values, strict=True)]
+    rows = []
+    for outcome in outcome_names(ds):
+        found = _rows(summary, facts(ds, outcome), wanted)
+        rows += [place | row for place, row in zip(_stretch(places, len(found)), found, strict=True)]
+    return rows
+
+
+def _stretch(items: Sequence[T], length: int) -> list[T]:
+    """Repeat each item so often that together they are `length`."""
+    return [item for item in items for _ in range(length // len(items))]
+
+
+def level_rows(
+    ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int] | None = None
+) -> list[Row]:
+    """One row per axis, outcome, level, assessment and arm, averaged over the other axes of a sweep.
+
+    The column ``best_of_levels`` is the share of draws in which the best level beats all others, given in
+    that level's row alone.
+    """
+    wanted = list(days or [main_day(ds)])
+    found = axis_levels(at_days(ds, wanted), reference)
+    return [
+        row
+        for view in found
+        for outcome in outcome_names(ds)
+        for row in view.rows(facts(ds, outcome), wanted)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLevels:
+    """One axis with its levels, averaged over the cases of each; ``case`` counts levels."""
+
+    axis: Axis
+    arms: list[str]
+    """Arms that this axis can change."""
+    per_draw: xr.Dataset
+    summary: xr.Dataset
+
+    def rows(self, known: OutcomeFacts, days: Sequence[int]) -> list[Row]:
+        """Rows of one outcome in the order level, day, arm."""
+        found = _rows(self.summary, known, days)
+        return [
+            {"axis": self.axis.path, "level": level}
+            | row
+            | {"best_of_levels": self._share(known, row, level)}
+            for level, row in zip(_stretch(self.axis.levels, len(found)), found, strict=True)
+            if row["arm"] in self.arms
+        ]
+
+    def best(self, known: OutcomeFacts, arm: str, day: int) -> Best | None:
+        """The level that comes out best, compared draw by draw by the difference to the reference arm."""
+        difference = self.per_draw.get(f"{known.name}_difference")
+        values = self.per_draw[f"{known.name}_change"] if difference is None else difference
+        return best_level(values.sel(arm=arm, day=day), self.axis, known.sign)
+
+    def _share(self, known: OutcomeFacts, row: Row, level: str) -> float | None:
+        best = self.best(known, row["arm"], row["day"])
+        return best.share_best if best is not None and best.level == level else None
+
+
+def axis_levels(ds: xr.Dataset, reference: str | None) -> list[AxisLevels]:
+    """Average a sweep's quantities by the levels of each of its axes."""
+    quantities = per_draw(ds, reference=reference)
+    compared_with = quantities.attrs["reference_arm"] or None
+    found = []
+    for axis in read_axes(ds):
+        levels = by_level(quantities, axis)
+        found.append(AxisLevels(axis, arms_of(ds, axis, compared_with), levels, reduce_draws(levels, ds)))
+    return found
+
+
+def _rows(summary: xr.Dataset, known: OutcomeFacts, days: Sequence[int]) -> list[Row]:
+    """Rows in the order case, day, arm."""
+    at = summary.sel(day=list(days))
+    columns = _columns(at, known)
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def _columns(at: xr.Dataset, known: OutcomeFacts) -> dict[str, list[Any]]:
+    o, days = known.name, [int(day) for day in at["day"].values]
+    places = [(arm, day) for _ in range(at.sizes.get("case", 1)) for day in days for arm in arm_names(at)]
+
+    def same(value: object) -> list[Any]:
+        return [value] * len(places)
+
+    def numbers(name: str, **labels: str) -> list[float | None]:
+        return _flat(at, name, labels) if name in at else same(None)
+
+    def estimates(name: str) -> dict[str, list[float | None]]:
+        return {
+            name + ending: numbers(f"{o}_{name}", estimate=part)
+            for part, ending in (("mean", ""), ("lower", "_lower"), ("upper", "_upper"))
+        }
+
+    return {
+        "outcome": same(o),
+        "label": same(known.label),
+        "arm": [arm for arm, _ in places],
+        "day": [day for _, day in places],
+        "week": [round(day / 7, 3) for _, day in places],
+        "unit": same(known.unit),
+        "instrument": same(known.instrument),
+        "better": same(known.better),
+        "baseline": numbers(f"{o}_baseline"),
+        "baseline_status": same(known.baseline_status),
+        **estimates("change"),
+        "people_lower": numbers(f"{o}_change_spread", bound="lower"),
+        "people_upper": numbers(f"{o}_change_spread", bound="upper"),
+        "reference_arm": same(at.attrs["reference_arm"]),
+        **estimates("difference"),
+        "better_in_draws": numbers(f"{o}_better"),
+        "minimal_important_change": same(known.minimal_important_change),
+        **{
+            f"responders_{kind}": numbers(f"{o}_responders", kind=kind)
+            for kind in ("true", "observed", "false")
+        },
+        **estimates("significant"),
+        "luck_lower": numbers(f"{o}_luck", bound="lower"),
+        "luck_upper": numbers(f"{o}_luck", bound="upper"),
+        "assessed": numbers("assessed"),
+        "evidence": _grades(at, f"{o}_grade") or same("unknown"),
+        "difference_evidence": _grades(at, f"{o}_difference_grade") or same(None),
+        "extrapolation": _beyond(at, f"{o}_extrapolation") or same(None),
+        "difference_extrapolation": _beyond(at, f"{o}_difference_extrapolation") or same(None),
+        "note": same(SAFETY_NOTE),
+    }
+
+
+def _flat(at: xr.Dataset, name: str, labels: dict[str, str]) -> list[float | None]:
+    """One variable over (case, day, arm), spread over the dims it lacks; None where there is no number."""
+    dims = [dim for dim in ("case", "day", "arm") if dim in at.dims]
+    array = at[name].sel(labels, drop=True)
+    spread = array.expand_dims({dim: at.sizes[dim] for dim in dims if dim not in array.dims})
+    values: list[float] = spread.transpose(*dims).values.ravel().tolist()
+    return [value if value == value else None for value in values]
+
+
+def _grades(at: xr.Dataset, name: str) -> list[str]:
+    if name not in at:
+        return []
+    return [flag_word(at[name], int(value)) for value in _flat(at, name, {}) if value is not None]
+
+
+def _beyond(at: xr.Dataset, name: str) -> list[str]:
+    """Names of the flags that are set, with spaces between; empty where nothing lies beyond the studies."""
+    if name not in at:
+        return []
+    return [" ".join(flag_words(at[name], int(value or 0))) for value in _flat(at, name, {})]
+
 
 #: Signs with which a cell of text would become a formula in a spreadsheet.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrowalk.report.averages import INTERVAL, average, bounds
-from retrowalk.report.layout import outcome_names
-from retrowalk.report.quantities import FLAGS, per_draw
+from retrowalk.report.labels import outcome_names
+from retrowalk.report.quantities import FLAGS, INTERVAL, average, bounds, per_draw
 
 if TYPE_CHECKING:
     import xarray as xr

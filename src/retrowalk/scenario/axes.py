@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
 
-from retrowalk.scenario.document import Path
+from retrowalk.scenario.document import DataPath as Path
 from retrowalk.scenario.fields import Block, Whole, refuse, refuse_several
 
 MAX_CASES = 1_000_000

@@ -1,8 +1,12 @@
-"""The cases of a sweep: each a scenario of its own, validated again, with its own digest."""
+"""The cases of a sweep: each a scenario of its own, validated again, with its own digest.
+
+What swept paths are called in the results: short unique names, units, long names.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +16,7 @@ from pydantic import BaseModel, ValidationError
 from retrowalk.errors import DocumentError
 from retrowalk.scenario.axes import Range, Value, hypercube_points
 from retrowalk.scenario.document import Document
-from retrowalk.scenario.paths import look_up
-from retrowalk.scenario.scenario import Scenario
+from retrowalk.scenario.specification import Scenario, look_up, validated_value, with_values, without_sweep
 from retrowalk.scenario.validation import problems_in
 
 #: Values of one axis that are tried when a file is loaded; a longer axis is tried at its ends.
@@ -54,7 +57,7 @@ def cases(scenario: Scenario, start: int = 0, stop: int | None = None) -> Iterat
 
 def chosen_cases(scenario: Scenario, numbers: Iterable[int]) -> Iterator[Case]:
     """Yield the cases with these numbers, in the order given; errors as in `cases`."""
-    whole = Scenario.model_validate(_without_sweep(scenario))
+    whole = Scenario.model_validate(without_sweep(scenario))
     for index in numbers:
         if not scenario.sweep:
             yield Case(0, {}, whole)
@@ -70,7 +73,7 @@ def case_values(scenario: Scenario) -> dict[str, list[Value | None]]:
     """
     if not scenario.sweep:
         return {}
-    plain, total = _without_sweep(scenario), number_of_cases(scenario)
+    plain, total = without_sweep(scenario), number_of_cases(scenario)
     found: dict[str, list[Value | None]] = {}
     repeats = total
     for path, values in scenario.sweep.axes.items():
@@ -92,7 +95,7 @@ def check_axes(scenario: Scenario, document: Document) -> None:
     DocumentError
         With all values that make no valid scenario.
     """
-    plain = _without_sweep(scenario)
+    plain = without_sweep(scenario)
     problems = []
     for path, places, value in _tried(scenario):
         try:
@@ -105,19 +108,9 @@ def check_axes(scenario: Scenario, document: Document) -> None:
         raise DocumentError(problems)
 
 
-def validated_axes(scenario: Scenario) -> dict[str, list[Value]]:
-    """Every listed axis with its values as validated: ``3.6 km/h`` and 1 become 1.0 in a speed axis."""
-    plain = _without_sweep(scenario)
-    return {
-        path: [_validated(plain, path, value) for value in values]
-        for path, values in scenario.sweep.axes.items()
-        if not isinstance(values, Range)
-    }
-
-
 def _axis_values(plain: Mapping[str, Any], path: str, values: Sequence[Value] | Range) -> list[Value | None]:
     if isinstance(values, Range):
-        whole = isinstance(_validated(plain, path, values[0]), int)
+        whole = isinstance(validated_value(plain, path, values[0]), int)
         return [int(values[number]) if whole else values[number] for number in range(len(values))]
     return [_labelled(plain, path, value) for value in values]
 
@@ -128,35 +121,6 @@ def _labelled(plain: Mapping[str, Any], path: str, value: Value) -> Value | None
     except ValidationError:
         # Right only together with another axis, or nowhere: then the cases themselves say so.
         return value
-
-
-def _validated(plain: Mapping[str, Any], path: str, value: Value) -> Value:
-    try:
-        found = look_up(Scenario.model_validate(with_values(plain, {path: value})), path)
-    except ValidationError:
-        return value
-    return found if isinstance(found, Value) else value
-
-
-def with_values(data: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
-    """A copy of plain data with values set at dotted paths; what lies beside the paths is shared."""
-    changed: Any = dict(data)
-    for path, value in values.items():
-        parts = path.split(".")
-        container: Any = changed
-        for part in parts[:-1]:
-            key = int(part) if isinstance(container, list) else part
-            # Copied again for a second path through it: cheaper than remembering, and never wrong.
-            container[key] = container[key].copy()
-            container = container[key]
-        container[int(parts[-1]) if isinstance(container, list) else parts[-1]] = value
-    result: dict[str, Any] = changed
-    return result
-
-
-def _without_sweep(scenario: Scenario) -> dict[str, Any]:
-    data: dict[str, Any] = scenario.model_dump(mode="json", exclude={"sweep"})
-    return data
 
 
 def _case(index: int, whole: Scenario, settings: Mapping[str, Value]) -> Case:
@@ -237,3 +201,69 @@ def _tried(scenario: Scenario) -> Iterator[tuple[str, tuple[str | int, ...], Val
         is_whole = isinstance(look_up(scenario, path), int)
         for number, value in enumerate(ends):
             yield path, ("sweep", "over", path, number), math.floor(value) if is_whole else value
+
+
+#: Unit and long name of what is swept most, by the path's last part.
+_MEANING = {
+    "backward_share": ("1", "share of the minutes done backwards"),
+    "minutes": ("min", "minutes of a session"),
+    "speed": ("m s-1", "forward speed"),
+    "grade": ("1", "grade"),
+    "weeks": ("week", "length of a phase"),
+    "per_week": ("week-1", "sessions per week"),
+    "times_per_day": ("d-1", "sessions per day"),
+    "attendance": ("1", "mean share of visits attended"),
+    "completion": ("1", "share that completes"),
+    "dropout_per_week": ("week-1", "weekly dropout"),
+    "tau_fitness": ("d", "decay time of fitness"),
+    "tau_fatigue": ("d", "decay time of fatigue"),
+    "size": ("1", "members per arm"),
+}
+#: Names that dimensions, coordinates and statistics of the results use themselves.
+_TAKEN = ("case", "draw", "replicate", "arm", "member", "day", "statistic", "quantile", "kind", "mean", "sd")
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLabel:
+    """How a swept path is called in the results."""
+
+    path: str
+    name: str
+    units: str
+    long_name: str
+    in_grid: bool
+    """Whether the path is an axis of the factorial grid (not of the Latin hypercube)."""
+
+
+def axis_labels(scenario: Scenario) -> tuple[AxisLabel, ...]:
+    """Short unique names, units and long names of all swept paths, in the order of `Sweep.paths`."""
+    paths = scenario.sweep.paths
+    names = _short_names(paths, (*_TAKEN, *scenario.outcomes))
+    labels = []
+    for path, name in zip(paths, names, strict=True):
+        units, meaning = _MEANING.get(path.rsplit(".", 1)[-1], ("", ""))
+        labels.append(AxisLabel(path, name, units, meaning or path, path in scenario.sweep.axes))
+    return tuple(labels)
+
+
+def _short_names(paths: Sequence[str], taken: Sequence[str]) -> list[str]:
+    parts = [path.split(".") for path in paths]
+    lengths = [_enough(words, 1) for words in parts]
+    while True:
+        names = ["_".join(words[-length:]) for words, length in zip(parts, lengths, strict=True)]
+        counts = Counter(names)
+        clashing = [counts[name] > 1 or name in taken for name in names]
+        longer = [
+            _enough(words, length + 1) if clash and length < len(words) else length
+            for words, length, clash in zip(parts, lengths, clashing, strict=True)
+        ]
+        if longer == lengths:
+            return names
+        lengths = longer
+
+
+def _enough(words: Sequence[str], length: int) -> int:
+    """Grow a name until its first word is not a bare number and it does not begin with a statistic."""
+    while length < len(words) and (words[-length].isdigit() or words[-length] in ("min", "max")):
+        length += 1
+    return length

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from retrowalk.scenario.document import Path
+from retrowalk.scenario.document import DataPath as Path
 from retrowalk.scenario.fields import (
     Block,
     Measured,

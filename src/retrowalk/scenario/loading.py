@@ -1,17 +1,107 @@
-"""Files, text and plain data to scenarios."""
+"""Settings and axes from the command line, put into a document before it is validated.
+
+Files, text and plain data to scenarios.
+"""
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from retrowalk.errors import InputError
+from retrowalk.errors import DocumentError, InputError, Problem
 from retrowalk.scenario.cases import check_axes
-from retrowalk.scenario.document import Document
-from retrowalk.scenario.scenario import Scenario
+from retrowalk.scenario.document import DataPath, Document, Place, parse_document
+from retrowalk.scenario.fields import suggestion
+from retrowalk.scenario.specification import Scenario
 from retrowalk.scenario.validation import validate
+
+
+def with_overrides(document: Document, sets: Iterable[str] = (), axes: Iterable[str] = ()) -> Document:
+    """A copy of a document with ``PATH=VALUE`` settings and ``PATH=V,V`` axes applied.
+
+    Values are read as YAML: ``arms.walking.phases.0.weeks=8`` or ``outcomes=[knee_pain, balance]``.
+    An axis is a comma-separated list or ``{from: 0, to: 1, steps: 11}``. Whether a path exists is found by
+    validation, with the same suggestions as for a file; its problems carry ``--set`` or ``--axis`` as source.
+
+    Raises
+    ------
+    DocumentError
+        When an argument is not PATH=VALUE, its value is not YAML, or its path runs into a single value.
+    """
+    changed = Document(copy.deepcopy(document.data), document.source, dict(document.places))
+    for argument in sets:
+        path, value = _split(argument, "--set")
+        _put(changed, _parts(changed.data, path), value, "--set")
+    for argument in axes:
+        path, value = _split(argument, "--axis")
+        listed = value if isinstance(value, list | dict) else [value]
+        _put(changed, ("sweep", path), listed, "--axis")
+    return changed
+
+
+def _split(argument: str, option: str) -> tuple[str, Any]:
+    path, equals, text = argument.partition("=")
+    path, text = path.strip(), text.strip()
+    if not (path and equals and text):
+        example = "population.size=500" if option == "--set" else "arms.walking.phases.0.weeks=4,6,8"
+        raise DocumentError([Problem(f"needs PATH=VALUE, such as {example}, not {argument!r}", option)])
+    # Commas make a list in either option's value only where YAML would not already read one.
+    if option == "--axis" and text[0] not in "[{":
+        text = f"[{text}]"
+    try:
+        return path, parse_document(f"value: {text}", option).data["value"]
+    except DocumentError as error:
+        raise DocumentError(
+            [Problem(problem.message, option, path=path) for problem in error.problems]
+        ) from None
+
+
+def _parts(data: object, path: str) -> DataPath:
+    """Split a dotted path, with numbers as positions where the document holds a list."""
+    parts: list[str | int] = []
+    # An axis' own path has dots in it and stays one key.
+    words = ["sweep", path.removeprefix("sweep.")] if path.startswith("sweep.") else path.split(".")
+    for word in words:
+        if isinstance(data, list) and word.isascii() and word.isdigit():
+            parts.append(int(word))
+            data = data[int(word)] if int(word) < len(data) else None
+        else:
+            parts.append(word)
+            data = data.get(word) if isinstance(data, dict) else None
+    return tuple(parts)
+
+
+def _put(document: Document, path: DataPath, value: object, option: str) -> None:
+    container = document.data
+    for depth, part in enumerate(path):
+        here = path[: depth + 1]
+        last = depth == len(path) - 1
+        if isinstance(container, list):
+            if not isinstance(part, int) or part >= len(container):
+                said = f"there are {len(container)} entries here, counted from 0"
+                raise DocumentError([_at(here, said, option)])
+        elif not isinstance(container, dict):
+            raise DocumentError([_at(path[:depth], "is a single value; nothing lies below it", option)])
+        elif here[:-1] == ("arms",) and part not in container:
+            said = f"there is no arm {part!r}{suggestion(part, container)}"
+            raise DocumentError([_at(here, said, option)])
+        elif not last and container.get(str(part)) is None:
+            container[part] = {}
+            document.places[here] = Place(None, None, source=option)
+        if last:
+            container[part] = value
+        else:
+            container = container[part]
+    for known in [known for known in document.places if known[: len(path)] == path]:
+        del document.places[known]
+    document.places[path] = Place(None, None, source=option)
+
+
+def _at(path: DataPath, message: str, option: str) -> Problem:
+    return Problem(message, option, path=".".join(map(str, path)))
 
 
 def load_scenario(path: str | Path, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()) -> Scenario:
@@ -36,14 +126,14 @@ def load_scenario(path: str | Path, *, set_values: Iterable[str] = (), axes: Ite
     DocumentError
         With all problems: file, line, column, path and a sentence.
     """
-    from retrowalk.scenario.reader import read_document
+    from retrowalk.scenario.document import read_document
 
     return scenario_from_document(read_document(path), set_values=set_values, axes=axes)
 
 
 def parse_scenario(text: str, source: str = "") -> Scenario:
     """Validate a scenario given as YAML text; errors as in `load_scenario`."""
-    from retrowalk.scenario.reader import parse_document
+    from retrowalk.scenario.document import parse_document
 
     return scenario_from_document(parse_document(text, source))
 
@@ -73,8 +163,6 @@ def scenario_from_document(
 ) -> Scenario:
     """Validate a document, after settings and axes from the command line are put into it."""
     if set_values or axes:
-        from retrowalk.scenario.overrides import with_overrides
-
         document = with_overrides(document, set_values, axes)
     scenario = validate(document)
     if scenario.sweep:

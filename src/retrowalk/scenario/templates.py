@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from retrowalk.errors import InputError
-from retrowalk.scenario.names import population_names, suggestion
+from retrowalk.scenario.fields import population_names, suggestion
 
 
 class _Start(NamedTuple):

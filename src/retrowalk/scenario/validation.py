@@ -11,9 +11,10 @@ from pydantic_core import ErrorDetails
 
 from retrowalk.errors import DocumentError, Problem
 from retrowalk.scenario.axes import Range, Sweep
-from retrowalk.scenario.document import Document, Path
-from retrowalk.scenario.names import suggestion
-from retrowalk.scenario.scenario import Scenario
+from retrowalk.scenario.document import DataPath as Path
+from retrowalk.scenario.document import Document
+from retrowalk.scenario.fields import suggestion
+from retrowalk.scenario.specification import Scenario
 
 #: More than this many problems of one file are summed up in a last line.
 MAX_PROBLEMS = 50

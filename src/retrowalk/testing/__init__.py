@@ -19,12 +19,17 @@ which no deadline should count:
 >>> test_every_day_has_a_response()
 """
 
-from retrowalk.testing.check import Breach, LawBrokenError, Report, check_model
-from retrowalk.testing.documents import documents, populations, programmes
-from retrowalk.testing.inputs import KINDS, loads, parameter_sets
-from retrowalk.testing.installed import Comparison, SelfTest, selftest
+from retrowalk.testing.checking import Breach, LawBrokenError, Report, check_model
+from retrowalk.testing.installation import Comparison, SelfTest, selftest
 from retrowalk.testing.laws import LAWS, Law
-from retrowalk.testing.results import result_datasets, scenarios
+from retrowalk.testing.model_cases import KINDS, loads, parameter_sets
+from retrowalk.testing.scenario_strategies import (
+    documents,
+    populations,
+    programmes,
+    result_datasets,
+    scenarios,
+)
 
 __all__ = [
     "KINDS",

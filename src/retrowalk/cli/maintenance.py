@@ -1,0 +1,143 @@
+"""Verb bench: how fast the core loop runs on this machine.
+
+Verbs on this machine: info, warmup.
+
+The verb selftest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import click
+
+from retrowalk.cli.app import Verb
+from retrowalk.cli.output import emit, emit_json, say
+
+ROUNDS = 7
+
+
+@click.command(cls=Verb)
+@click.option(
+    "--members",
+    type=click.IntRange(1, 10**6),
+    default=10_240,
+    show_default=True,
+    help="Members of the cohort.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench(members: int, as_json: bool) -> None:
+    """Time the core loop on this machine.
+
+    8 outcomes, 84 days, 3 visits a week, attendance drawn. Unit: nanoseconds per member, outcome and day,
+    median of some rounds. Summaries are mean, SD, quantiles and responders at weekly assessments, day by
+    day or by superposition of unit responses; trajectories are the values of every member on every day.
+    """
+    from retrowalk.simulation.core_work import core_work
+
+    say("making ready (compiles the kernels if they are not kept yet)", level=1)
+    work = core_work(members)
+    figures = {}
+    for threads in (1, 2):
+        with ThreadPoolExecutor(threads) as pool:
+            chosen = pool if threads > 1 else None
+            for name, run in (
+                ("summaries", work.summarize), ("summaries by superposition", work.superpose),
+                ("trajectories", work.follow),
+            ):  # fmt: skip
+                seconds = _median(partial(run, chosen))
+                figures[f"{name}, {threads} thread{'s' * (threads > 1)}"] = seconds / work.size * 1e9
+    if as_json:
+        emit_json({"unit": "ns per member-outcome-day", "members": members, **figures})
+        return
+    for name, value in figures.items():
+        emit(f"{name:<37} {value:6.3f} ns per member-outcome-day")
+
+
+def _median(run: Callable[[], None]) -> float:
+    run()
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[ROUNDS // 2]
+
+
+#: Distributions whose version a report on a problem needs.
+DISTRIBUTIONS = (
+    *("numpy", "numba", "scipy", "xarray", "pandas", "zarr"),
+    *("h5netcdf", "pydantic", "ruamel.yaml", "click"),
+)
+
+
+@click.command(cls=Verb)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(as_json: bool) -> None:
+    """Print versions and what this machine offers: what a report on a problem needs."""
+    facts = _facts()
+    if as_json:
+        emit_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        emit(f"{name:<{width}}  {value}")
+
+
+def _facts() -> dict[str, str | int]:
+    import os
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import retrowalk
+
+    facts: dict[str, str | int] = {
+        "retrowalk": retrowalk.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    }
+    for name in DISTRIBUTIONS:
+        try:
+            facts[name] = version(name)
+        except PackageNotFoundError:
+            facts[name] = "not installed"
+    return facts
+
+
+@click.command(cls=Verb)
+def warmup() -> None:
+    """Compile the kernels once and keep them, so that the first run starts faster."""
+    import time
+
+    from retrowalk.kernels.compile import warmup as compile_all
+
+    start = time.monotonic()
+    kept = compile_all()
+    where = f"kept in {kept.path}" if kept.path else f"not kept ({kept.reason or kept.state})"
+    say(f"kernels compiled in {time.monotonic() - start:.1f} s, {where}")
+
+
+@click.command(cls=Verb, example="  retrowalk selftest\n  retrowalk selftest --json > selftest.json")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def selftest(context: click.Context, as_json: bool) -> None:
+    """Hold the installed package against published numbers and its laws; exit 1 where something differs.
+
+    Prints expected, found and difference of every number, and every law. Takes some seconds.
+    """
+    from retrowalk.testing import selftest as run
+
+    result = run()
+    if as_json:
+        emit_json(result.as_data())
+    else:
+        emit(str(result))
+    tried = len(result.numbers) + len(result.laws.held) + len(result.laws.broken) + len(result.trials)
+    if not result.ok:
+        say(f"{result.failures} of {tried} checks fail; please report this, with what `retrowalk info` says")
+        context.exit(1)
+    say(f"all {tried} checks pass")

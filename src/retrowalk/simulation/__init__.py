@@ -1,0 +1,1 @@
+"""One case of a scenario to a labelled dataset."""

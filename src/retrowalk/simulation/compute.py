@@ -1,0 +1,183 @@
+"""Compute some cases in memory, on a pool of threads."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from retrowalk.errors import InputError
+from retrowalk.scenario import Case, Scenario, axis_labels, cases
+from retrowalk.simulation.case import Setting, prepare
+from retrowalk.simulation.flags import fill_flags
+from retrowalk.simulation.pieces import Arrays, Piece, pieces, together
+from retrowalk.simulation.provenance import attributes as provenance_attributes
+from retrowalk.simulation.table import Shape, allocate, tabulate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from retrowalk.simulation.table import Table
+
+Progress = Callable[[int, int], None]
+
+#: Pieces that wait for each thread; they hold the people they are about.
+AHEAD = 4
+
+
+def processors() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def compute(
+    chosen: Iterable[Case],
+    whole: Scenario,
+    *,
+    count: int,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Table:
+    """Run some cases of a scenario.
+
+    Parameters
+    ----------
+    chosen : iterable of Case
+        At least one, of `whole`; taken one by one, because thousands of scenarios outweigh their results.
+    whole : Scenario
+        With its sweep, for the names of the axes.
+    count : int
+        How many cases there are in `chosen`.
+    threads : int, optional
+        All processors by default; no bit of the result depends on it.
+    progress : callable, optional
+        Called with (cases begun, cases in all), at the end with both equal.
+    attributes : mapping, optional
+        Global attributes of the dataset.
+
+    Raises
+    ------
+    InputError
+        When a case cannot be run, or an axis changes what all cases must share.
+    """
+    coming = iter(chosen)
+    first = next(coming)
+    shape, values = Shape.of(first.scenario), {"case": list[Any]()}
+    arrays = allocate(shape, count)
+    noted = _noting(itertools.chain([first], coming), values)
+    work(pieces_of(noted, shape, arrays), threads or processors(), count, progress)
+    return tabulate(arrays, first.scenario, values, axis_labels(whole), attributes or {})
+
+
+def _noting(chosen: Iterable[Case], values: dict[str, list[Any]]) -> Iterator[Case]:
+    """Collect coordinates along `case` as the cases go by: numbers, and the values of each axis by path."""
+    for case in chosen:
+        values["case"].append(case.index)
+        for path, value in case.coords.items():
+            values.setdefault(path, []).append(value)
+        yield case
+
+
+def pieces_of(chosen: Iterable[Case], shape: Shape, arrays: Arrays) -> Iterator[tuple[int, Piece]]:
+    """Pieces of work that fill the arrays, each with the position of the first of its cases."""
+    begin = 0
+    for group in together(_settled(chosen, shape)):
+        rows = slice(begin, begin + len(group))
+        for index, setting in enumerate(group, begin):
+            scenario, components = setting.scenario, setting.parameters.components
+            fill_flags(scenario, setting.arms, components, arrays, index)
+        for piece in pieces(group, arrays, rows):
+            yield begin, piece
+        begin = rows.stop
+
+
+def _settled(chosen: Iterable[Case], shape: Shape) -> Iterator[Setting]:
+    for case in chosen:
+        if Shape.of(case.scenario) != shape:
+            raise InputError(
+                f"case {case.index}: an axis may not change draws, replicates, arms, outcomes or assessments"
+            )
+        yield prepare(case.scenario)
+
+
+def work(
+    todo: Iterable[tuple[int, Piece]], threads: int, cases_in_all: int, progress: Progress | None = None
+) -> None:
+    """Run pieces on a pool of threads, a few ahead of the ones in work so that memory stays flat."""
+    waiting: set[Future[None]] = set()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for index, piece in todo:
+                if len(waiting) >= AHEAD * threads:
+                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    _raise_first(finished)
+                if progress:
+                    progress(index, cases_in_all)
+                waiting.add(pool.submit(piece))
+            _raise_first(wait(waiting).done)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    if progress:
+        progress(cases_in_all, cases_in_all)
+
+
+def _raise_first(finished: Iterable[Future[None]]) -> None:
+    for future in finished:
+        future.result()
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Run a scenario without its sweep and return the labelled result.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        From `load_scenario`. Axes under ``sweep:`` are left aside; `sweep` runs them.
+    seed : int, optional
+        In place of the scenario's own.
+    threads : int, optional
+        As many as the machine has processors by default; no bit of the result depends on it.
+    progress : callable, optional
+        Called with (done, total) as the work goes on.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims draw, replicate, arm, then statistic, quantile or kind (or member), then day; each outcome in
+        its own unit.
+
+    Raises
+    ------
+    InputError
+        When the scenario cannot be run, for example for want of a baseline.
+    """
+    single = _with_seed(scenario, seed).model_copy(update={"sweep": type(scenario.sweep)()})
+    result = compute(
+        cases(single),
+        single,
+        count=1,
+        threads=threads,
+        progress=progress,
+        attributes=provenance_attributes(single),
+    )
+    return result.to_xarray().isel(case=0, drop=True)
+
+
+def _with_seed(scenario: Scenario, seed: int | None) -> Scenario:
+    if seed is None:
+        return scenario
+    if not 0 <= seed < 2**64:
+        raise InputError(f"seed must lie between 0 and 2^64 - 1, not {seed}")
+    return scenario.model_copy(update={"seed": seed})

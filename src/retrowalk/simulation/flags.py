@@ -1,0 +1,177 @@
+"""What of an arm lies beyond the studies, per outcome and day, as bits of a CF flag variable.
+
+How well the evidence supports what an arm does to an outcome: as well as its weakest part.
+
+What a result says of its evidence: grades, status of baselines, and what lies beyond the studies.
+"""
+
+from __future__ import annotations
+
+import functools
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrowalk.evidence import grade
+from retrowalk.simulation import variables
+from retrowalk.simulation.arms import recorded_days
+from retrowalk.support.beyond import FLAGS, Finding, findings, own_gains
+
+if TYPE_CHECKING:
+    from retrowalk.scenario import Arm, Scenario
+    from retrowalk.scenario.participants import Age
+    from retrowalk.simulation.arms import ArmPlan
+
+Bits = NDArray[np.uint8]
+#: (outcome, components whose gain is the user's own).
+Own = tuple[tuple[str, frozenset[str]], ...]
+
+#: The bit of each flag; as many as fit into one byte.
+MASKS = {name: 1 << place for place, name in enumerate(FLAGS)}
+
+
+#: By outcome, what concerns an arm and what its difference from the reference arm, each (days,).
+OfArm = Mapping[str, tuple[Bits, Bits]]
+
+
+def extrapolation(scenario: Scenario, arm: str, differing: tuple[str, ...]) -> OfArm:
+    """Flags of what an arm asks beyond the studies up to each recorded day: sums of `MASKS`.
+
+    Day 0 has none, because nothing has been asked yet. See `retrowalk.support.beyond`.
+
+    Parameters
+    ----------
+    differing : tuple of str
+        Components in which the arm differs from the reference arm; of both arms, these count for the
+        difference.
+    """
+    people = scenario.population
+    own = tuple((name, own_gains(scenario, name)) for name in scenario.outcomes)
+    arms = scenario.arms[arm], scenario.arms[scenario.reference or arm]
+    return _of_arm(*arms, differing, people.preset, people.age, own, recorded_days(scenario))
+
+
+# Cases of a sweep share most of their arms.
+@functools.lru_cache(maxsize=256)
+def _of_arm(
+    arm: Arm,
+    reference: Arm,
+    differing: tuple[str, ...],
+    preset: str,
+    age: Age,
+    own: Own,
+    days: tuple[int, ...],
+) -> OfArm:
+    mine, others = (_since(one, preset, age, own, days[-1]) for one in (arm, reference))
+    return {
+        outcome: (
+            _bits(mine[outcome], days),
+            _bits(
+                [one for one in (*mine[outcome], *others[outcome]) if _counts(one.component, differing)], days
+            ),
+        )
+        for outcome, _ in own
+    }
+
+
+def _counts(component: str, differing: tuple[str, ...]) -> bool:
+    """Whether a finding concerns the difference: what is asked of all training does if there is any."""
+    return component in differing if component else bool(differing)
+
+
+@functools.lru_cache(maxsize=256)
+def _since(arm: Arm, preset: str, age: Age, own: Own, last_day: int) -> dict[str, tuple[Finding, ...]]:
+    return {outcome: findings(arm, outcome, preset, age, users, last_day) for outcome, users in own}
+
+
+def _bits(found: Iterable[Finding], days: tuple[int, ...]) -> Bits:
+    since: defaultdict[int, int] = defaultdict(int)
+    for one in found:
+        since[one.since] |= MASKS[one.flag]
+    bits = np.zeros(len(days), np.uint8)
+    for day, mask in since.items():
+        bits[bisect_right(days, day) :] |= mask
+    return bits
+
+
+#: From weakest to strongest.
+STRENGTH = ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched")
+
+
+def trained(plan: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
+    """Components that an arm trains."""
+    return _named(components, np.nonzero(plan.loads)[1].tolist())
+
+
+def differing(plan: ArmPlan, reference: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
+    """Components whose visits differ from the reference arm's, in either arm: what both do alike cancels."""
+    if np.array_equal(plan.days, reference.days):
+        return _named(components, np.nonzero(plan.loads - reference.loads)[1].tolist())
+    columns = range(len(components))
+    return _named(components, [column for column in columns if not _alike(plan, reference, column)])
+
+
+def _named(components: Sequence[str], columns: Collection[int]) -> tuple[str, ...]:
+    return tuple(components[column] for column in sorted(set(columns)))
+
+
+def _alike(plan: ArmPlan, reference: ArmPlan, column: int) -> bool:
+    """Whether two arms load a component alike, whatever else their visits hold."""
+    own, other = plan.loads[:, column], reference.loads[:, column]
+    return np.array_equal(plan.days[own > 0], reference.days[other > 0]) and np.array_equal(
+        own[own > 0], other[other > 0]
+    )
+
+
+def weakest(scenario: Scenario, names: Sequence[str], outcome: str) -> str:
+    """Grade of what some components do to an outcome: that of the weakest of them.
+
+    ``untrained`` where there are none, ``user`` where any gain in use is the user's own, else the weakest
+    grade among them.
+    """
+    if not names:
+        return "untrained"
+    own = {(gain.component, gain.outcome) for gain in scenario.gains}
+    if any((name, outcome) in own for name in names):
+        return "user"
+    found = [_grade(name, outcome, scenario.population.preset) for name in names]
+    return min(found, key=STRENGTH.index)
+
+
+@functools.cache
+def _grade(component: str, outcome: str, population: str) -> str:
+    return grade(component, outcome, population)
+
+
+def fill_flags(
+    scenario: Scenario,
+    plans: Sequence[ArmPlan],
+    components: Sequence[str],
+    arrays: Mapping[str, NDArray[Any]],
+    index: int,
+) -> None:
+    """Fill row `index` of all flag variables.
+
+    Parameters
+    ----------
+    plans : sequence of ArmPlan
+        One per arm, in the scenario's order.
+    components : sequence of str
+        What the columns of the plans' loads are.
+    """
+    for name in scenario.outcomes:
+        status = variables.baseline_status(scenario, name)
+        arrays[f"{name}_baseline_status"][index] = variables.STATUSES.index(status)
+    reference = next(plan for plan in plans if plan.name == scenario.reference)
+    for arm, plan in enumerate(plans):
+        unlike = differing(plan, reference, components)
+        beyond = extrapolation(scenario, plan.name, unlike)
+        for place, (ending, parts) in enumerate((("", trained(plan, components)), ("_difference", unlike))):
+            for name in scenario.outcomes:
+                grade = variables.GRADES.index(weakest(scenario, parts, name))
+                arrays[f"{name}{ending}_grade"][index, arm] = grade
+                arrays[f"{name}{ending}_extrapolation"][index, arm] = beyond[name][place]

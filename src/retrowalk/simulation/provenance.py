@@ -1,0 +1,77 @@
+"""What a result says about where it comes from: enough to make it again."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from retrowalk import __version__
+from retrowalk.parameters import posterior_digest
+from retrowalk.scenario import Scenario
+
+#: Raised whenever the same scenario and parameters would give other numbers or other variables.
+RESULTS_VERSION = "2"
+
+
+_LIBRARIES = ("numpy", "numba", "scipy", "xarray", "zarr")
+
+
+def path(scenario: Scenario) -> str:
+    """Which path through the code a run takes; each arm's own follows from the scenario alone.
+
+    See `retrowalk.simulation.pieces.lay_course`.
+    """
+    may = scenario.model.superposition and scenario.record == "summaries"
+    return "superposition where linear, else day by day" if may else "day by day"
+
+
+def digests(scenario: Scenario) -> dict[str, str]:
+    """Named digests: results belong together only where all of them agree."""
+    return {
+        "scenario": scenario.digest(),
+        "seed": str(scenario.seed),
+        "version of results": RESULTS_VERSION,
+        "parameters": posterior_digest(scenario.parameters),
+        "path": path(scenario),
+    }
+
+
+def attributes(scenario: Scenario) -> dict[str, Any]:
+    """Global attributes of a dataset; structured ones are JSON text."""
+    provenance = {
+        "digest": scenario.digest(),
+        "seed": scenario.seed,
+        "results_version": RESULTS_VERSION,
+        "path": path(scenario),
+        "parameters": {"source": scenario.parameters, "digest": posterior_digest(scenario.parameters)},
+        "user_supplied": _user_supplied(scenario),
+        "versions": {
+            "retrowalk": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _LIBRARIES},
+        },
+    }
+    return {
+        "Conventions": "CF-1.12",
+        "title": scenario.title,
+        "source": f"retrowalk {__version__}",
+        "scenario": scenario.canonical_json(),
+        "provenance": json.dumps(provenance, sort_keys=True),
+        "reference_arm": scenario.reference or "",
+        "comment": SAFETY,
+    }
+
+
+def _user_supplied(scenario: Scenario) -> dict[str, Any]:
+    return {
+        "gains": [own.model_dump(mode="json") for own in scenario.gains],
+        "baseline": {name: own.model_dump(mode="json") for name, own in scenario.population.baseline.items()},
+    }
+
+
+SAFETY = (
+    "Falls, injuries and flare-ups are not modelled; backward walking needs a rail or supervision at first; "
+    "a simulation is no substitute for a health professional's advice."
+)

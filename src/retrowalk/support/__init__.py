@@ -1,0 +1,1 @@
+"""How well published studies support what a scenario prescribes, and where it goes beyond them."""

@@ -1,0 +1,380 @@
+"""Start Dask workers on this machine or reach those of a cluster.
+
+Compute blocks on Dask workers: each writes its own files, only small records come back.
+
+Who computes: this process, processes on this machine, or a cluster. The numbers are the same.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import queue
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
+from retrowalk.scenario import Scenario, cases, scenario_from_json
+from retrowalk.simulation.compute import compute
+from retrowalk.simulation.provenance import digests
+from retrowalk.store import BlockRecord, BlockWriter
+from retrowalk.store.manifest import differing
+from retrowalk.sweeps import jobs as local
+from retrowalk.sweeps.jobs import Job
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+#: Dask gives a task up after 3 workers died on it; workers of a cluster may come and go all day.
+ALLOWED_FAILURES = 1000
+
+#: Seconds to find a scheduler.
+PATIENCE = 20
+
+
+def require() -> None:
+    """Say how to install Dask where it is missing.
+
+    Raises
+    ------
+    MissingExtraError
+        With the command.
+    """
+    if importlib.util.find_spec("distributed") is None:
+        raise MissingExtraError(
+            "workers and schedulers need Dask, which is not installed; "
+            "install it with: pip install 'retrowalk[dask]'"
+        )
+
+
+@contextmanager
+def local_client(workers: int) -> Iterator[Client]:
+    """Processes on this machine, one thread each, reachable from this machine only."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    _hush()
+    with (
+        dask.config.set(
+            {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES, "distributed.admin.log-length": 100}
+        ),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.register_plugin(_plugin())
+        yield client
+
+
+def _plugin() -> Any:  # noqa: ANN401  a plugin of Dask, which is not imported before it is needed
+    from distributed import WorkerPlugin
+
+    class KeepOn(WorkerPlugin):  # type: ignore[misc]  # Dask is half typed
+        """Ctrl-C in a terminal reaches every process; only the one that leads the sweep is to decide."""
+
+        name = "retrowalk-keep-on"
+
+        def setup(self, worker: object) -> None:
+            # A worker that does not run in its process's main thread never hears of signals.
+            with suppress(ValueError):
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return KeepOn()
+
+
+def _hush() -> None:
+    """Keep Dask from logging tracebacks about lost connections: what matters becomes an error of ours."""
+    names = ("distributed", "tornado", *logging.root.manager.loggerDict)
+    for name in names:
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def remote_client(address: str) -> Iterator[Client]:
+    """Reach a scheduler that is running.
+
+    Raises
+    ------
+    RunError
+        When there is none at the address.
+    """
+    from distributed import Client
+
+    _hush()
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise RunError(
+            f"{address}: no Dask scheduler answers ({reason}); start one with `dask scheduler`"
+        ) from None
+    try:
+        yield client
+    finally:
+        # A scheduler that is gone would be waited for.
+        client.close(timeout=2)
+
+
+#: Blocks given to each worker beyond the one in work, so that it never waits for the next.
+AHEAD = 1
+#: Times that one block may lose its worker before the block itself is to blame.
+LOSSES = 50
+#: Seconds without the scheduler after which it counts as lost.
+LOST_AFTER = 10.0
+#: Seconds between two looks at how many workers there are.
+ASK_EVERY = 2.0
+
+
+def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
+    """What a worker does: compute one block and write its files.
+
+    Parameters
+    ----------
+    text : str
+        Canonical JSON of the whole scenario.
+    blocks : BlockWriter
+        Of the store, which the worker must be able to reach.
+    number : int
+        The block.
+
+    Raises
+    ------
+    RunError
+        When this worker would compute other results, or does not see the store.
+    """
+    scenario, own = _read(text)
+    if names := differing(own, blocks.layout.digests):
+        raise RunError(
+            f"a worker would compute other results ({', '.join(names)}); install the same retrowalk"
+        )
+    blocks.check_reachable()
+    # A worker is one thread among many processes: more threads of its own only get in each other's way.
+    blocks.at_once = 1
+    part = blocks.layout.cases_of(number)
+    chosen, count = cases(scenario, part.start, part.stop), blocks.layout.size_of(number)
+    return blocks.write(number, compute(chosen, scenario, count=count, threads=1))
+
+
+@lru_cache(maxsize=2)
+def _read(text: str) -> tuple[Scenario, dict[str, str]]:
+    scenario = scenario_from_json(text)
+    return scenario, digests(scenario)
+
+
+def fill(job: Job, client: Client) -> None:
+    """Keep every worker busy with few blocks in flight; returns early when the job asks to stop.
+
+    Raises
+    ------
+    RunError
+        When the scheduler or all workers are lost, or a block takes its worker down again and again.
+    """
+    work = _Work(job, client)
+    try:
+        work.run()
+    finally:
+        work.abandon()
+
+
+class _Work:
+    def __init__(self, job: Job, client: Client) -> None:
+        self.job, self.client = job, client
+        self.text = job.scenario.canonical_json()
+        self.run_id = uuid.uuid4().hex[:8]
+        self.waiting = job.writer.missing()[::-1]
+        self.flying: dict[int, Future] = {}
+        self.losses: dict[int, int] = {}
+        self.ended: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
+        self.seen = time.monotonic()
+        self.threads, self.ask_at = 1, 0.0
+
+    def run(self) -> None:
+        while self.waiting or self.flying:
+            if self.job.stop():
+                self.waiting.clear()
+                self._drop_unbegun()
+                if not self.flying:
+                    return
+            self._submit()
+            try:
+                number, future = self.ended.get(timeout=0.2)
+            except queue.Empty:
+                self._check_scheduler()
+                continue
+            if self.flying.get(number) is future:
+                del self.flying[number]
+                self._take(number, future)
+
+    def _submit(self) -> None:
+        if self.client.status != "running":
+            return
+        room = (1 + AHEAD) * max(1, self._threads()) - len(self.flying)
+        for _ in range(min(room, len(self.waiting))):
+            number = self.waiting.pop()
+            key = f"retrowalk-{self.run_id}-{number}-{self.losses.get(number, 0)}"
+            future = self.client.submit(run_block, self.text, self.job.writer.blocks, number,
+                                        key=key, pure=False, retries=0)  # fmt: skip
+            self.flying[number] = future
+            future.add_done_callback(lambda done, number=number: self.ended.put((number, done)))
+
+    def _threads(self) -> int:
+        """Threads of all workers, asked for now and then: workers may join and leave."""
+        if time.monotonic() >= self.ask_at:
+            self.ask_at = time.monotonic() + ASK_EVERY
+            with suppress(OSError, TimeoutError):
+                self.threads = sum(self.client.nthreads().values())
+        return self.threads
+
+    def _take(self, number: int, future: Future) -> None:
+        error = _error_of(future)
+        if error is None:
+            self.job.finish(future.result())
+        elif isinstance(error, RetrowalkError):
+            raise error
+        elif _is_loss(error):
+            self._again(number)
+        else:
+            reason = (str(error).splitlines() or [""])[0][:200]
+            raise RunError(f"block {number} failed on a worker: {type(error).__name__}: {reason}") from error
+
+    def _again(self, number: int) -> None:
+        self._check_scheduler()
+        if self.job.stop():
+            return
+        self.losses[number] = self.losses.get(number, 0) + 1
+        if self.losses[number] > LOSSES:
+            raise RunError(
+                f"block {number} lost its worker {LOSSES} times; workers may have too little memory, or "
+                "time, for it"
+            )
+        self.waiting.append(number)
+
+    def _check_scheduler(self) -> None:
+        if self.client.status == "running":
+            self.seen = time.monotonic()
+        elif self.client.status == "closed" or time.monotonic() - self.seen > LOST_AFTER:
+            raise RunError(f"the Dask scheduler {_address(self.client)} is lost; finished cases are kept")
+        else:
+            time.sleep(0.2)
+
+    def _drop_unbegun(self) -> None:
+        """Cancel the blocks that no worker has begun: those beyond one per thread."""
+        if not self.flying:
+            return
+        begun = set(self._processing())
+        alone = self._threads() == 0
+        for number, future in list(self.flying.items()):
+            if alone or (begun and future.key not in begun):
+                del self.flying[number]
+                future.cancel()
+
+    def _processing(self) -> list[str]:
+        try:
+            calls: dict[str, dict[str, Any]] = self.client.call_stack() or {}
+        except (OSError, TimeoutError, ValueError):
+            return []
+        return [str(key) for stacks in calls.values() for key in stacks]
+
+    def abandon(self) -> None:
+        """Leave nothing behind on a cluster that goes on living."""
+        if self.flying and self.client.status == "running":
+            self.client.cancel(list(self.flying.values()), force=True)
+        self.flying.clear()
+
+
+def _error_of(future: Future) -> BaseException | None:
+    from distributed.client import FutureCancelledError
+
+    if future.status == "error":
+        found: BaseException = future.exception()
+        return found
+    if future.status == "cancelled":
+        lost: BaseException = FutureCancelledError(future.key, "lost")
+        return lost
+    return None
+
+
+def _is_loss(error: BaseException) -> bool:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    return isinstance(error, (KilledWorker, FutureCancelledError, CancelledError, CommClosedError))
+
+
+def _address(client: Client) -> str:
+    return str(client.scheduler.address) if client.scheduler is not None else ""
+
+
+#: Processes on one machine; more is a mistake in the number.
+MOST_WORKERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Threads of this process, or Dask workers of one thread each."""
+
+    threads: int | None = None
+    client: Client | None = None
+
+    def fill(self, job: Job) -> None:
+        """Compute the missing blocks of a job; returns early when the job asks to stop."""
+        if self.client is None:
+            local.fill(job, self.threads)
+            return
+
+        fill(job, self.client)
+
+
+def check_crew(
+    threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
+) -> None:
+    """Refuse a contradiction before anything is started.
+
+    Raises
+    ------
+    InputError
+        When several of client, workers and scheduler are given, or one of them with threads.
+    MissingExtraError
+        When Dask is needed and not installed.
+    """
+    choices = {"client": client, "workers": workers, "scheduler": scheduler}
+    given = [name for name, value in choices.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)}: give one of them, not {len(given)}")
+    if given and threads is not None:
+        raise InputError(f"threads and {given[0]}: workers have one thread each; leave threads out")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise InputError(f"workers: {workers} processes cannot be started; use 1 to {MOST_WORKERS}")
+    if given:
+        require()
+
+
+@contextmanager
+def gathered(
+    threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
+) -> Iterator[Crew]:
+    """Start or reach the workers for as long as the sweep runs."""
+    if workers is not None:
+        with local_client(workers) as started:
+            yield Crew(client=started)
+    elif scheduler is not None:
+        with remote_client(scheduler) as reached:
+            yield Crew(client=reached)
+    else:
+        yield Crew(threads, client)

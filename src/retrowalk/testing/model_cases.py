@@ -1,0 +1,341 @@
+"""Strategies for what a fitness-fatigue model takes: daily loads and sets of parameters.
+
+What a law is tried on: a load, a model's settings, and the model under test behind one careful call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+from numpy.typing import NDArray
+
+from retrowalk.model.family import FORMS, IMPULSES, MODELS, require_choice
+
+Array = NDArray[np.float64]
+Parameters = dict[str, float | str]
+
+#: Kinds of parameter sets, see `parameter_sets`.
+KINDS = ("valid", "degenerate", "extreme")
+
+#: Largest load with which every drawn set of the non-linear model takes steps that stay above zero.
+NONLINEAR_LOAD = 1000.0
+
+
+def loads(*, min_days: int = 0, max_days: int = 30, max_load: float = 1e6) -> SearchStrategy[Array]:
+    """Daily loads: nothing, single sessions, whole numbers, eighths and, rarely, very large ones.
+
+    Parameters
+    ----------
+    min_days, max_days : int
+        Length; an empty load is among them unless `min_days` says otherwise.
+    max_load : float
+        Largest load of a day.
+
+    Returns
+    -------
+    SearchStrategy
+        Of one-dimensional float64 arrays, shrinking to few days without load.
+    """
+    days = st.lists(amounts(max_load), min_size=min_days, max_size=max_days)
+    return days.map(lambda drawn: np.array(drawn, float))
+
+
+@cache
+def amounts(max_load: float) -> SearchStrategy[float]:
+    """The load of one day."""
+    return st.one_of(
+        st.integers(0, int(min(4, max_load))).map(float),
+        eighths(0, min(20, max_load)),
+        st.sampled_from([size for size in (0.0, 100.0, 1000.0, 1e6) if size <= max_load]),
+    )
+
+
+def parameter_sets(model: str = "banister", kind: str = "valid") -> SearchStrategy[Parameters]:
+    """Keyword arguments of `retrowalk.fitness_fatigue` for one model: baseline, gains, times, initial states.
+
+    Parameters
+    ----------
+    model : str
+        ``one_component``, ``banister``, ``fitness_delay``, ``variable_dose`` (with its `form`) or
+        ``nonlinear``.
+    kind : {"valid", "degenerate", "extreme"}
+        ``valid``: gains above 0 and tau_fitness > tau_fatigue. ``degenerate``: one thing that formulas
+        stumble over: equal time constants, fatigue that outlasts fitness, gains that are zero, equal or
+        negative. ``extreme``: time constants from 0.1 to 1000 days (from 2 for ``nonlinear``), gains and
+        states from 1e-6 to 1e6.
+
+    Returns
+    -------
+    SearchStrategy
+        Of dicts. With loads up to 1000 the non-linear model takes all of them; the others take any load.
+
+    Raises
+    ------
+    InputError
+        For a model or kind that does not exist.
+    """
+    require_choice("model", model, MODELS)
+    require_choice("kind", kind, KINDS)
+    return _strategy(model, kind)
+
+
+# Strategies are built once: building one costs more than drawing from it.
+@cache
+def _strategy(model: str, kind: str) -> SearchStrategy[Parameters]:
+    return {"valid": _valid, "degenerate": _degenerate, "extreme": _extreme}[kind](model)
+
+
+@cache
+def eighths(low: float, high: float) -> SearchStrategy[float]:
+    """Multiples of 1/8, which read well and add without rounding."""
+    return st.integers(int(8 * low), int(8 * high)).map(lambda number: number / 8)
+
+
+@st.composite
+def _valid(draw: DrawFn, model: str) -> Parameters:
+    # The steps of the non-linear model stay above zero only where nothing fades within days.
+    fastest = 10 if model == "nonlinear" else 1
+    tau_fatigue = float(draw(st.integers(fastest, 30)))
+    drawn: Parameters = {
+        "baseline": draw(st.one_of(eighths(0, 10), eighths(-200, 500))),
+        "gain_fitness": draw(eighths(0.125, 5)),
+        "tau_fitness": tau_fatigue + draw(eighths(1, 60)),
+        "gain_fatigue": draw(eighths(0.125, 5)),
+        "tau_fatigue": tau_fatigue,
+        "initial_fitness": draw(eighths(0, 50)),
+        "initial_fatigue": draw(eighths(0, 50)),
+    }
+    return _fitted(drawn, model) | draw(_own(model))
+
+
+@cache
+def _own(model: str) -> SearchStrategy[Parameters]:
+    """What only one model has."""
+    own: dict[str, dict[str, SearchStrategy[float | str]]] = {
+        "fitness_delay": {"tau_delay": eighths(0.5, 12)},
+        "variable_dose": {"tau_gain": eighths(0.5, 20), "form": st.sampled_from(FORMS)},
+        "nonlinear": {name: st.sampled_from([1.0, 1.125, 1.1875]) for name in _EXPONENTS},
+    }
+    return st.fixed_dictionaries(own.get(model, {}))
+
+
+_EXPONENTS = ("exponent_fitness", "exponent_fatigue")
+
+
+def _fitted(drawn: Parameters, model: str) -> Parameters:
+    taken = {"baseline", "initial_fitness", "initial_fatigue", *MODELS[model]}
+    if model == "one_component":
+        taken.remove("initial_fatigue")
+    return {name: value for name, value in drawn.items() if name in taken}
+
+
+_CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
+    "equal time constants": lambda p: {name: p["tau_fatigue"] for name in p if name.startswith("tau")},
+    "fatigue outlasts fitness": lambda p: {
+        "tau_fitness": p["tau_fatigue"],
+        "tau_fatigue": p["tau_fitness"],
+    },
+    "no gain of fatigue": lambda p: {"gain_fatigue": 0.0},
+    "equal gains": lambda p: {"gain_fatigue": p["gain_fitness"]},
+    "no gain of fitness": lambda p: {"gain_fitness": 0.0},
+    "no gain": lambda p: {name: 0.0 for name in p if name.startswith("gain")},
+    "negative gains": lambda p: {name: -float(p[name]) for name in p if name.startswith("gain")},
+}
+
+
+@st.composite
+def _degenerate(draw: DrawFn, model: str) -> Parameters:
+    names = list(_CHANGES)
+    if model == "one_component":
+        names = ["no gain", "negative gains"]
+    if model == "nonlinear":
+        names.remove("negative gains")
+    change = _CHANGES[draw(st.sampled_from(names))]
+    parameters = draw(_strategy(model, "valid"))
+    return parameters | change(parameters)
+
+
+@st.composite
+def _extreme(draw: DrawFn, model: str) -> Parameters:
+    shortest = 2.0 if model == "nonlinear" else 0.1
+    tau = st.one_of(st.sampled_from([shortest, 1000.0, 1e3 / 3]), st.floats(shortest, 1000.0))
+    sizes = [1.0, 0.0, 1e-6, 1e6]
+    signed = st.sampled_from(sizes if model == "nonlinear" else [*sizes, -1e-6, -1e6])
+    names = dict.fromkeys(("baseline", "initial_fitness", "initial_fatigue", *MODELS[model]))
+    if model == "one_component":
+        del names["initial_fatigue"]
+    drawn: Parameters = {name: draw(tau if name.startswith("tau") else signed) for name in names}
+    if model == "nonlinear":
+        drawn |= dict.fromkeys(_EXPONENTS, 1.0)
+    return drawn | ({"form": draw(st.sampled_from(FORMS))} if model == "variable_dose" else {})
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a model is to be tried on.
+
+    Parameters
+    ----------
+    impulses : tuple of str
+        Conventions it knows.
+    kinds : tuple of str
+        Kinds of parameter sets it takes; ``valid`` sets are always tried.
+    """
+
+    impulses: tuple[str, ...] = IMPULSES
+    kinds: tuple[str, ...] = KINDS
+
+
+#: What `Subject` passes unless a law asks for something else.
+NEUTRAL: Mapping[str, Any] = {"baseline": 0.0, "initial_fitness": 0.0, "initial_fatigue": 0.0}
+
+
+class NoAnswerError(Exception):
+    """The model under test gave nothing that could be judged; the message says what it did instead."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One load with the settings of one call.
+
+    Parameters
+    ----------
+    load : numpy.ndarray
+        Daily loads.
+    parameters : mapping
+        Keyword arguments of the model, `impulse` among them.
+    number : int
+        A day of the load, or a number of days; what it means is the law's business.
+    other : numpy.ndarray or None
+        A second load of the same length.
+    """
+
+    load: Array
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    number: int = 0
+    other: Array | None = None
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name}={_plain(value)}" for name, value in self.parameters.items())
+        second = "" if self.other is None else f" and {load_text(self.other)}"
+        return f"load {load_text(self.load)}{second} with {settings}"
+
+
+def load_text(load: Sequence[float] | Array) -> str:
+    """A load in brackets; a day that comes back more than three times in a row is counted."""
+    runs = [(_plain(value), len(list(days))) for value, days in groupby(np.asarray(load, float).tolist())]
+    return f"[{', '.join(f'{n} x {value}' if n > 3 else ', '.join([value] * n) for value, n in runs)}]"
+
+
+def _plain(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else repr(value)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model under test: calls it with neutral defaults and judges differences by `tolerance`."""
+
+    function: Callable[..., Any]
+    tolerance: float
+
+    def __call__(self, load: Array, settings: Mapping[str, Any], **changes: float) -> Array:
+        """Response of every day.
+
+        Raises
+        ------
+        NoAnswerError
+            Where the model fails or returns something else than one finite number per day.
+        """
+        given = np.array(load, float)
+        try:
+            answer = np.asarray(self.function(given, **{**NEUTRAL, **settings, **changes}), float)
+        except Exception as error:  # whatever a stranger's model raises is a finding, not a crash
+            raise NoAnswerError(f"it raises {type(error).__name__}: {error}") from error
+        if answer.shape != load.shape:
+            raise NoAnswerError(f"it returns shape {answer.shape} for {load.size} days of load")
+        if not np.isfinite(answer).all():
+            raise NoAnswerError(f"it returns {answer[~np.isfinite(answer)][0]}")
+        return answer
+
+    def difference(self, found: Array, expected: Array | float, size: float) -> str:
+        """Sentence about the first day that is off by more than rounding of `size`; empty if none is."""
+        expected = np.broadcast_to(np.asarray(expected, float), found.shape)
+        off = np.flatnonzero(np.abs(found - expected) > self.tolerance * size + 1e-290)
+        if not off.size:
+            return ""
+        day = int(off[0])
+        return f"day {day + 1} holds {found[day]:.10g}, expected {expected[day]:.10g}"
+
+
+def size_of(load: Array, p: Mapping[str, Any]) -> float:
+    """S = |p0| + |k1| G + |k2| H at its largest: what rounding errors are measured against."""
+    total = sum(abs(p.get(name, 0.0)) for name in NEUTRAL)
+    if load.size:
+        total += abs(p["gain_fitness"]) * unit_sum(load, p["tau_fitness"]).max()
+        total += abs(p["gain_fatigue"]) * unit_sum(load, p["tau_fatigue"]).max()
+    return float(total)
+
+
+def unit_sum(load: Array, tau: float, impulse: str = "same_day") -> Array:
+    """Direct sum of earlier loads, each faded for its age; no recurrence that could share a fault."""
+    weight = np.exp(-np.arange(load.size) / tau)
+    if impulse == "next_day":
+        weight[:1] = 0.0
+    return np.convolve(load, weight)[: load.size]
+
+
+# ---- strategies
+
+
+def settings(scope: Scope, *kinds: str, keep: Sequence[str] = ()) -> SearchStrategy[dict[str, Any]]:
+    """Gains, time constants and impulse; of baseline and initial states only those in `keep`."""
+    wanted = {"gain_fitness", "tau_fitness", "gain_fatigue", "tau_fatigue", *keep}
+
+    def chosen(parameters: dict[str, Any], impulse: str) -> dict[str, Any]:
+        return {name: value for name, value in parameters.items() if name in wanted} | {"impulse": impulse}
+
+    taken = [kind for kind in kinds if kind in scope.kinds]
+    drawn = st.one_of([parameter_sets(kind=kind) for kind in ("valid", *taken)])
+    return st.builds(chosen, drawn, st.sampled_from(scope.impulses))
+
+
+@st.composite
+def cases(
+    draw: DrawFn,
+    parameters: SearchStrategy[dict[str, Any]],
+    *,
+    max_load: float = 100.0,
+    second: bool = False,
+    numbers: tuple[int, int] = (0, 0),
+) -> Case:
+    """A load of at least a day, if wanted with a second one as long, and a number between bounds."""
+    if not second:
+        load = draw(loads(min_days=1, max_days=12, max_load=max_load))
+        return Case(load, draw(parameters), draw(st.integers(*numbers)))
+    pairs = draw(st.lists(st.tuples(amounts(max_load), amounts(max_load)), min_size=1, max_size=12))
+    first, other = np.array(pairs, float).T
+    return Case(first, draw(parameters), other=other)
+
+
+@st.composite
+def cases_with_a_session(draw: DrawFn, parameters: SearchStrategy[dict[str, Any]]) -> Case:
+    """A load that is at least 1 on the day `number`."""
+    load = draw(loads(min_days=1, max_days=12, max_load=4.0))
+    day = draw(st.integers(0, load.size - 1))
+    load[day] += 1.0
+    return Case(load, draw(parameters), day)
+
+
+@st.composite
+def single_sessions(draw: DrawFn, parameters: SearchStrategy[dict[str, Any]]) -> Case:
+    """One session on the day `number`, with rest before and after."""
+    before, after = draw(st.integers(0, 4)), draw(st.integers(1, 12))
+    amount = draw(st.integers(1, 5))
+    return Case(np.array([0.0] * before + [amount] + [0.0] * after), draw(parameters), before)
