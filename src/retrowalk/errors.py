@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from retrowalk.words import printable
+
 
 class RetrowalkError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what the command line exits with."""
@@ -55,10 +57,11 @@ class Problem:
     path: str = ""
 
     def __str__(self) -> str:
+        """One line, with escapes in place of characters that a terminal would obey."""
         place = ":".join(
             str(part) for part in (self.source, self.line, self.column) if part not in ("", None)
         )
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+        return printable(": ".join(part for part in (place, self.path, self.message) if part))
 
 
 class DocumentError(InputError):

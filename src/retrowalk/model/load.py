@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Literal, NamedTuple, get_args
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from retrowalk.catalogue import modalities
 from retrowalk.errors import InputError
 from retrowalk.model.metabolic import LIMITS, REST, mets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 Match = Literal["time", "energy", "intensity"]
 
@@ -252,4 +253,6 @@ def practised(minutes: ArrayLike, constant: ArrayLike) -> NDArray[np.float64]:
     constant : array-like
         Minutes after which e^-1 of the novelty is left, above 0; broadcasts with `minutes`.
     """
+    import numpy as np  # practice alone needs it, reading a scenario does not
+
     return np.asarray(-np.expm1(-np.asarray(minutes, np.float64) / np.asarray(constant, np.float64)))
