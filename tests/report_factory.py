@@ -7,9 +7,11 @@ import json
 import numpy as np
 import xarray as xr
 
-PROBABILITIES = [0.05, 0.25, 0.5, 0.75, 0.95]
-GRADES = ["none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched", "user", "untrained"]
-STATUS = ["measured", "derived", "assumed", "user"]
+from retrowalk.words import FLAGGED_GRADES, QUANTILES, STATUSES
+
+PROBABILITIES = list(QUANTILES)
+GRADES = [str(grade) for grade in FLAGGED_GRADES]
+STATUS = list(STATUSES)
 SCENARIO = {
     "title": "Backward share in a six-week knee programme",
     "population": {"preset": "knee_oa", "size": 200},

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from cli_runner import SMALL, SWEPT, retrowalk
-from retrowalk.report import SAFETY_NOTE
 from retrowalk.store import open_results
+from retrowalk.words import CAUTION
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_run_without_output_prints_the_summary_and_nothing_else_on_stdout(place:
     assert done.code == 0
     assert done.err == ""
     assert done.out.startswith("A small question\nknee_oa, 40 members per arm; 6 draws.\n")
-    assert " ".join(done.out.split()).endswith(SAFETY_NOTE)
+    assert " ".join(done.out.split()).endswith(CAUTION)
     assert done.out == retrowalk("summary", "small.nc", cwd=place).out
 
 
@@ -186,7 +186,7 @@ def test_summary_of_a_sweep_compares_levels(place: Path) -> None:
     text = retrowalk("summary", "swept.zarr", cwd=place).out
     assert "walking against usual_care, by backward share, averaged over minutes" in text
     assert text.count("Backward share: ") + text.count("Backward share makes no difference") == 2
-    assert " ".join(text.split()).endswith(SAFETY_NOTE)
+    assert " ".join(text.split()).endswith(CAUTION)
 
 
 def test_summary_chooses_reference_and_week(place: Path) -> None:
@@ -202,7 +202,7 @@ def test_summary_chooses_reference_and_week(place: Path) -> None:
 def test_summary_as_csv_and_json_agree(place: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(retrowalk("summary", "small.nc", "--csv", cwd=place).out)))
     data = json.loads(retrowalk("summary", "small.nc", "--json", cwd=place).out)
-    assert data["note"] == SAFETY_NOTE
+    assert data["note"] == CAUTION
     assert [row["arm"] for row in rows] == [row["arm"] for row in data["rows"]]
     for row, other in zip(rows, data["rows"], strict=True):
         assert float(row["change"]) == pytest.approx(other["change"], rel=1e-5)

@@ -13,7 +13,8 @@ from scipy import stats
 
 from retrowalk.catalogue import outcomes
 from retrowalk.errors import DocumentError, InputError
-from retrowalk.evidence import GRADES, grade, graded_rows, load_evidence, read_evidence
+from retrowalk.evidence import grade, graded_rows, load_evidence, read_evidence
+from retrowalk.words import EVIDENCE_GRADES
 
 FOLDER = Path(str(files("retrowalk.evidence")))
 #: Results noted per source when the evidence was gathered; sources without a usable number have none.
@@ -359,7 +360,7 @@ def test_grade_of_named_cells(component, outcome, population, expected):
 
 
 def test_grades_are_ordered_from_weakest_to_strongest():
-    assert GRADES == ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched")
+    assert EVIDENCE_GRADES == ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched")
 
 
 def test_an_unread_verdict_does_not_grade(evidence):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from retrowalk.errors import InputError
 from retrowalk.model import reference
-from retrowalk.model.family import FORMS, IMPULSES
+from retrowalk.model.family import FAMILIES, IMPULSES
 from retrowalk.model.gains import (
     REFERENCE_ASSESSMENT,
     REFERENCE_DAYS,
@@ -62,7 +62,7 @@ def test_banister_yields_the_net_response(
     assert float(k2 * H) == pytest.approx(fraction * float(k1 * G), abs=1e-12)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FAMILIES["variable_dose"].forms)
 @pytest.mark.parametrize("impulse", IMPULSES)
 @given(net=nets, fraction=fractions, tau1=taus, tau2=taus, tau_gain=taus, hill=hills)
 def test_variable_dose_yields_the_net_response(

@@ -5,7 +5,7 @@ import pytest
 
 from retrowalk.errors import InputError
 from retrowalk.model import reference
-from retrowalk.model.family import MODELS, steps_by_day
+from retrowalk.model.family import FAMILIES
 from retrowalk.response.training_response import fitness_fatigue
 
 VARIANTS = [
@@ -37,7 +37,7 @@ def draw_length(rng, case):
 
 def draw_parameters(rng, model):
     values = {}
-    for name in MODELS[model]:
+    for name in FAMILIES[model].parameters:
         values[name] = 10.0 ** rng.uniform(-1, 3) if name.startswith("tau") else rng.uniform(-2.0, 2.0)
     if "tau_fatigue" in values and rng.random() < 0.2:
         values["tau_fatigue"] = values["tau_fitness"]
@@ -59,7 +59,7 @@ def draw_call(rng, model, form, case):
         call["initial_fatigue"] = 0.0 if model == "one_component" else rng.uniform(-50, 50)
     if rng.random() < 0.25:
         call["hill"] = (rng.uniform(0.1, 5), 10.0 ** rng.uniform(-2, 3), rng.uniform(0.3, 4))
-    elif rng.random() < 0.4 and not steps_by_day(model, form.get("form", "")):
+    elif rng.random() < 0.4 and not FAMILIES[model].steps_by_day(form.get("form")):
         times = np.cumsum(rng.choice([0.0, 0.25, 1.0, 3.7], load.size))
         call["times"] = times + rng.uniform(-100, 100)
     return load, call

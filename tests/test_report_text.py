@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from report_factory import grid
 from report_factory import make_result as result
-from retrowalk.report import SAFETY_NOTE, arm_rows, level_rows, text_summary, to_csv
+from retrowalk.report import arm_rows, level_rows, text_summary, to_csv
 from retrowalk.report.labels import facts
 from retrowalk.report.levels import best_level, by_level, read_axes
 from retrowalk.report.quantities import per_draw
 from retrowalk.report.wording import decimals, percent, signed, span, verdict
+from retrowalk.words import CAUTION
 
 CLEAR = np.linspace(-2.1, -0.9, 41)
 UNCLEAR = np.linspace(-1.0, 0.6, 41)
@@ -40,7 +41,7 @@ def test_run_names_both_intervals_shares_grade_and_baseline() -> None:
 
 def test_text_ends_with_the_safety_note() -> None:
     for ds in (result(), result(axes=grid([0.0, 1.0], [10, 20]))):
-        assert words(text_summary(ds)).endswith(SAFETY_NOTE)
+        assert words(text_summary(ds)).endswith(CAUTION)
 
 
 def test_default_assessment_is_the_end_of_training() -> None:
@@ -188,7 +189,7 @@ def test_csv_of_a_run_reads_back_as_numbers() -> None:
     assert float(rows[1]["difference"]) == pytest.approx(-1.5)
     assert float(rows[1]["people_lower"]) < float(rows[1]["change"]) < float(rows[1]["people_upper"])
     assert rows[1]["evidence"] == "add_on"
-    assert rows[1]["note"] == SAFETY_NOTE
+    assert rows[1]["note"] == CAUTION
     assert rows[0]["better_in_draws"] == ""
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from retrowalk.errors import InputError
-from retrowalk.model.family import LINEAR, MODELS
+from retrowalk.model.family import FAMILIES
 from retrowalk.response.training_response import fitness_fatigue, training_balance
 
 #: The first example of a law compiles a kernel, which no deadline should count.
@@ -42,15 +42,15 @@ impulses = st.sampled_from(["same_day", "next_day"])
 
 @st.composite
 def linear_calls(draw):
-    model = draw(st.sampled_from(LINEAR))
-    values = {name: draw(taus if name.startswith("tau") else gains) for name in MODELS[model]}
+    model = draw(st.sampled_from([name for name, row in FAMILIES.items() if row.linear]))
+    values = {name: draw(taus if name.startswith("tau") else gains) for name in FAMILIES[model].parameters}
     return {"model": model, "impulse": draw(impulses), **values}
 
 
 @st.composite
 def calls(draw):
     """Any model; the non-linear one with parameters whose steps stay above zero."""
-    model = draw(st.sampled_from(list(MODELS)))
+    model = draw(st.sampled_from(list(FAMILIES)))
     call = arguments(model, impulse=draw(impulses))
     if model == "nonlinear":
         call |= {"exponent_fitness": 1.0, "exponent_fatigue": 0.7, "tau_fatigue": 50.0}
@@ -200,7 +200,7 @@ def cohort():
     return load, {**P, "gain_fitness": gain, "tau_fitness": tau}
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(FAMILIES))
 def test_labelled_lazy_and_plain_calls_agree_bit_for_bit(cohort, model):
     load, p = cohort
     call = arguments(model, **p)
@@ -247,7 +247,7 @@ def test_one_plain_load_serves_labelled_parameters(cohort):
     assert got.dims == ("member", "draw", "day")
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(FAMILIES))
 def test_threads_change_no_bit(model):
     rng = np.random.default_rng(8)
     load = rng.gamma(2, 1, (64, 90))
@@ -258,7 +258,7 @@ def test_threads_change_no_bit(model):
     np.testing.assert_array_equal(np.concatenate(parts), alone)
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(FAMILIES))
 @pytest.mark.parametrize("hill", [None, (5.0, 2.0, 1.5)])
 def test_float32_is_float64_rounded_once(model, hill):
     load = np.random.default_rng(9).gamma(2, 1, (20, 200)).astype(np.float32)
@@ -300,7 +300,7 @@ def test_a_missing_load_is_refused_or_zero_on_request():
     assert np.isnan(load[1])
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(FAMILIES))
 def test_an_absent_day_is_refused_or_zero_on_request(model):
     call = arguments(model)
     full = xr.DataArray([1.0, 3.0, 0.0, 0.0, 2.0, 1.0], dims="day", coords={"day": np.arange(4, 10)})

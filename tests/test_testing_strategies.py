@@ -11,7 +11,7 @@ from hypothesis.statistics import collector
 
 from retrowalk import catalogue, fitness_fatigue
 from retrowalk.errors import InputError
-from retrowalk.model.family import FORMS, MODELS
+from retrowalk.model.family import FAMILIES
 from retrowalk.scenario import Scenario, scenario_from_data
 from retrowalk.testing import (
     KINDS,
@@ -41,7 +41,7 @@ STRATEGIES = {
     "documents": documents(),
     "scenarios": scenarios(),
     "members": documents(record="members"),
-    **{f"{kind} {model}": parameter_sets(model, kind) for model in MODELS for kind in KINDS},
+    **{f"{kind} {model}": parameter_sets(model, kind) for model in FAMILIES for kind in KINDS},
 }
 
 
@@ -195,13 +195,13 @@ def test_documents_reach(corner):
     assert DOCUMENTS[corner](reached(documents(), DOCUMENTS[corner]))
 
 
-@pytest.mark.parametrize("family", list(MODELS))
+@pytest.mark.parametrize("family", list(FAMILIES))
 def test_documents_reach_every_family(family):
     found = reached(documents(), lambda document: document.get("model", {}).get("family") == family)
     assert scenario_from_data(found).model.family == family
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FAMILIES["variable_dose"].forms)
 def test_variable_dose_comes_in_every_form(form):
     assert reached(parameter_sets("variable_dose"), lambda p: p["form"] == form)["form"] == form
 
@@ -225,7 +225,7 @@ def test_loads_keep_their_bounds(load):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(FAMILIES))
 def test_every_parameter_set_can_be_computed(model, kind):
     @settings(max_examples=40)
     @given(loads(max_load=1000.0), parameter_sets(model, kind))

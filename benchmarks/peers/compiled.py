@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.simulation.core_work import CoreWork
-from retrowalk.simulation.table import QUANTILES
+from retrowalk.words import QUANTILES
 
 SOURCE = Path(__file__).with_name("cohort.cpp")
 #: Traps are not used; without saying so g++ would leave the loops with comparisons unvectorised.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrowalk.kernels.readings import IDENTITY, LOG
 from retrowalk.simulation.core_work import CoreWork
-from retrowalk.simulation.table import QUANTILES
+from retrowalk.words import QUANTILES
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]

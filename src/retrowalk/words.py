@@ -1,8 +1,111 @@
-"""Words that several rooms share, and the rule for text that is safe to print."""
+"""Words that several rooms share, each listed once, and the rule for text that is safe to print."""
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
+
+
+class Grade(StrEnum):
+    """What kind of study supports an effect of training on an outcome, from the weakest to the strongest.
+
+    A member is the string that results hold, so ``Grade.ADD_ON == "add_on"``. The last two are no grades of
+    evidence: they mark effects that the user supplied and arms that train nothing.
+
+    Attributes
+    ----------
+    flag : int
+        CF flag value in results. Stores keep it: a number once given is never given to another grade.
+    label : str
+        Words in a table.
+    meaning : str
+        What it means, in one line.
+    trained : bool
+        Whether trials of training stand behind it.
+    reservation : str
+        What is said in place of a verdict where such evidence carries none; else empty.
+
+    Examples
+    --------
+    >>> Grade.ADD_ON.label
+    'add-on trial'
+    >>> Grade("none").reservation
+    'by assumption only'
+    """
+
+    flag: int
+    label: str
+    meaning: str
+    trained: bool
+    reservation: str
+
+    def __new__(
+        cls, key: str, flag: int, trained: bool, label: str, meaning: str, reservation: str = ""
+    ) -> Grade:
+        """Make a member of a row below."""
+        grade = str.__new__(cls, key)
+        grade._value_ = key
+        grade.flag, grade.trained, grade.label = flag, trained, label
+        grade.meaning, grade.reservation = meaning, reservation
+        return grade
+
+    NONE = "none", 0, False, "no study", "the number comes from assumptions alone", "by assumption only"
+    ACUTE_ONLY = (
+        "acute_only", 1, False, "acute only",
+        "only effects within minutes of a bout were studied, no training",
+        "though only acute effects were studied",
+    )  # fmt: skip
+    CONTRADICTED = (
+        "contradicted", 2, True, "contradicted",
+        "studies disagree on the direction", "though studies disagree",
+    )  # fmt: skip
+    UNCONTROLLED = "uncontrolled", 3, True, "uncontrolled", "before-and-after studies without a control group"
+    ADD_ON = (
+        "add_on", 4, True, "add-on trial",
+        "trials that added it to usual care, against usual care alone",
+    )  # fmt: skip
+    DOSE_MATCHED = (
+        "dose_matched", 5, True, "dose-matched trial",
+        "trials that compared it with another programme of equal dose",
+    )  # fmt: skip
+    UNTRAINED = (
+        "untrained", 7, False, "no training",
+        "nothing is done, or nothing beyond the reference arm",
+    )  # fmt: skip
+    USER = "user", 6, False, "your own numbers", "effects given in the scenario by its author"
+
+    @property
+    def strength(self) -> int:
+        """Place among the grades: the stronger the evidence, the higher."""
+        return list(Grade).index(self)
+
+
+#: Every grade by its key.
+GRADES = {grade.value: grade for grade in Grade}
+
+#: Grades of evidence, from the weakest to the strongest.
+EVIDENCE_GRADES = tuple(grade for grade in Grade if grade not in (Grade.USER, Grade.UNTRAINED))
+
+#: All grades in the order of their CF flag values.
+FLAGGED_GRADES = tuple(sorted(Grade, key=lambda grade: grade.flag))
+
+#: What a baseline or a measurement error rests on, by its status, in words.
+STATUSES = {
+    "measured": "measured in such people",
+    "derived": "derived from published figures",
+    "assumed": "assumed, because no published value was found",
+    "user": "given in the scenario",
+}
+
+#: Quantiles that results and predictions hold, ascending; the first and last enclose the central 90 %.
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+CENTRAL_90 = (QUANTILES[0], QUANTILES[-1])
+
+#: The last lines of every output that shows a health effect.
+CAUTION = (
+    "Falls, injuries and flare-ups are not modelled; backward walking needs a rail or supervision at first; "
+    "a simulation is no substitute for a health professional's advice."
+)
 
 #: Characters that a terminal or an editor obeys instead of showing: controls (C0, C1, delete), line and
 #: paragraph separators, marks that turn the direction of writing, invisible tags and halves of a character.

@@ -15,6 +15,7 @@ from retrowalk.calibrate.run import Calibration
 from retrowalk.calibrate.targets import knee_chances
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import load_evidence
+from retrowalk.words import CENTRAL_90
 
 Array = NDArray[np.float64]
 #: What counts as a small effect on cognition [SD].
@@ -117,5 +118,5 @@ def _above(again: Array, published: float) -> float:
 
 
 def _span(values: Array, form: str, unit: str) -> str:
-    low, high = np.quantile(values, (0.05, 0.95))
+    low, high = np.quantile(values, CENTRAL_90)
     return f"{values.mean():{form}} {unit} ({low:{form}} to {high:{form}})"

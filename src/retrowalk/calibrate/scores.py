@@ -22,6 +22,7 @@ from retrowalk.calibrate.observations import Observation, Protocol
 from retrowalk.calibrate.predictors import Design
 from retrowalk.calibrate.priors import GainPrior, Nuisances, gain_prior
 from retrowalk.catalogue import modalities, outcomes
+from retrowalk.words import QUANTILES
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -95,10 +96,6 @@ def _heaviest(weights: Array) -> Places:
     return np.sort(order[np.cumsum(weights[order]) > NEGLIGIBLE])
 
 
-#: Places of the predictive distribution that are kept.
-SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
 @dataclass(frozen=True)
 class Predictions:
     """Predictive distributions of rows, summed up; all (row,) in beneficial units of value [SD].
@@ -108,7 +105,7 @@ class Predictions:
     mean, sd, below, log_density : (row,)
         `below` is the probability of a result less good than the published one: the PIT value.
     quantiles : (5, row)
-        At `SHARES`.
+        At `retrowalk.words.QUANTILES`.
     """
 
     mean: Array
@@ -153,11 +150,11 @@ class Scores:
 def predict(refits: Refits, folds: Sequence[tuple[Places, Places]]) -> Predictions:
     """Predict each fold's second rows from its first; rows that no fold wants are nan."""
     number = len(refits.design.rows)
-    found = np.full((4 + len(SHARES), number), np.nan)
+    found = np.full((4 + len(QUANTILES), number), np.nan)
     for used, wanted in folds:
         expected, values = Predictive.of(refits, used, wanted), refits.design.values[wanted]
         parts = [expected.centre, expected.spread, expected.below(values), expected.log_density(values)]
-        found[:, wanted] = [*parts, *(expected.quantile(share) for share in SHARES)]
+        found[:, wanted] = [*parts, *(expected.quantile(share) for share in QUANTILES)]
     return Predictions(found[0], found[1], found[2], found[3], found[4:])
 
 

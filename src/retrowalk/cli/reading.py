@@ -10,6 +10,7 @@ import click
 
 from retrowalk.cli.app import Verb
 from retrowalk.cli.output import emit, emit_json, say
+from retrowalk.words import CAUTION
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,7 +110,7 @@ def summary(
         if form == "csv":
             click.echo(report.to_csv(rows), nl=False)
         else:
-            emit_json({"title": ds.attrs.get("title", ""), "rows": rows, "note": report.SAFETY_NOTE})
+            emit_json({"title": ds.attrs.get("title", ""), "rows": rows, "note": CAUTION})
 
 
 def _refuse_scenario(result: str) -> None:

@@ -1,17 +1,15 @@
 """Studies, their arms and their results as tidy tables, and how good the evidence for a cell is."""
 
-from retrowalk.evidence.grades import GRADES, Grade, grade, graded_rows
+from retrowalk.evidence.grades import grade, graded_rows
 from retrowalk.evidence.library import Evidence, load_evidence, read_evidence
 from retrowalk.evidence.records import Arm, Effect, Excluded, Source
 from retrowalk.evidence.studied import Studied, longest_follow_up, studied
 
 __all__ = [
-    "GRADES",
     "Arm",
     "Effect",
     "Evidence",
     "Excluded",
-    "Grade",
     "Source",
     "Studied",
     "grade",

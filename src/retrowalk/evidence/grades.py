@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal, get_args
+from operator import attrgetter
 
 from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import InputError
 from retrowalk.evidence.library import Evidence, load_evidence, suggest
 from retrowalk.evidence.records import Effect
-
-Grade = Literal["none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched"]
-#: Weakest first.
-GRADES: tuple[Grade, ...] = get_args(Grade)
+from retrowalk.words import Grade
 
 _COUNTED = ("fit", "verdict", "check", "habituation", "acute")
 _EQUAL = ("dose", "intensity", "distance")
@@ -49,14 +46,14 @@ def grade(
     rows = graded_rows(component, outcome, population, evidence=evidence)
     training = [row for row in rows if row.role != "acute"]
     if not training:
-        return "acute_only" if rows else "none"
+        return Grade.ACUTE_ONLY if rows else Grade.NONE
     supporting = [row for row in training if not row.contrary]
     if not supporting:
-        return "contradicted"
-    best = max((_design(row) for row in supporting), key=GRADES.index)
+        return Grade.CONTRADICTED
+    best = max((_design(row) for row in supporting), key=attrgetter("strength"))
     supported = {row.cluster for row in supporting}
-    strong = {row.cluster for row in training if GRADES.index(_design(row)) >= GRADES.index(best)}
-    return "contradicted" if len(strong - supported) >= len(supported) else best
+    strong = {row.cluster for row in training if _design(row).strength >= best.strength}
+    return Grade.CONTRADICTED if len(strong - supported) >= len(supported) else best
 
 
 def graded_rows(
@@ -75,8 +72,8 @@ def graded_rows(
 
 def _design(row: Effect) -> Grade:
     if not row.arm_b:
-        return "uncontrolled"
-    return "dose_matched" if row.matched in _EQUAL else "add_on"
+        return Grade.UNCONTROLLED
+    return Grade.DOSE_MATCHED if row.matched in _EQUAL else Grade.ADD_ON
 
 
 def _known(what: str, name: str, names: Collection[str]) -> None:

@@ -12,19 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.errors import InputError
+from retrowalk.model.arguments import Numbers, check_parameter, hill_values, parameter, plain, refuse
 from retrowalk.model.family import (
+    FAMILIES,
     IMPULSES,
-    LINEAR,
-    MODELS,
     SCALINGS,
-    Numbers,
-    check_parameter,
     form_problem,
-    hill_values,
-    parameter,
     parameter_problem,
-    plain,
-    refuse,
     require,
     require_choice,
 )
@@ -143,7 +137,7 @@ def checked_parameters(
     model: str, impulse: str, scaling: str, parameters: dict[str, Numbers]
 ) -> dict[str, Array]:
     """Parameters as numbers once names and conventions are known to fit."""
-    require_choice("model", model, MODELS)
+    require_choice("model", model, FAMILIES)
     require_choice("impulse", impulse, IMPULSES)
     require_choice("scaling", scaling, SCALINGS)
     require(parameter_problem(model, parameters))
@@ -257,7 +251,7 @@ def influence_curve(
         If the model has no such curve.
     """
     p = checked_parameters(model, impulse, scaling, parameters)
-    if model not in LINEAR:
+    if not FAMILIES[model].linear:
         raise InputError(
             f"model is {model!r}, where a load's influence depends on the other loads; it has no curve"
         )

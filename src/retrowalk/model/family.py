@@ -1,36 +1,132 @@
-"""Names of the fitness-fatigue family: models, their parameters and the conventions they are computed in.
+"""The fitness-fatigue family: one table of its models for the whole package.
 
-Scenario files, the public function and the analytics share these names, so a scenario's ``model:`` block and
-a call of `retrowalk.fitness_fatigue` read the same.
-
-Checks of numbers and choices: a refusal is one sentence naming the argument, the value and the index.
+Scenario files, `retrowalk.fitness_fatigue`, the closed forms and the kernels share these names.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import Literal
 
 from retrowalk.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of some models of the family.
+
+    Parameters
+    ----------
+    meaning : str
+        In a few words, without the unit.
+    unit : str
+        ``d``, ``1``, or ``response`` for the unit of the response per unit of load.
+    positive : bool
+        Whether it must be above 0; else it may be any finite number.
+    largest : float or None
+        Largest value that a scenario may set; None where scenarios do not set it, because it follows from
+        the fitted net responses.
+    default : float or None
+        What a scenario that does not set it gets. None: ``tau_fitness`` and ``tau_fatigue`` come from the
+        posterior draws, the others must be set.
+    """
+
+    meaning: str
+    unit: str
+    positive: bool
+    largest: float | None = None
+    default: float | None = None
+
+
+#: Every parameter by the name that scenarios and `retrowalk.fitness_fatigue` give it.
+PARAMETERS: Mapping[str, Parameter] = {
+    "gain_fitness": Parameter("gain of fitness", "response", positive=False),
+    "tau_fitness": Parameter("decay time of fitness", "d", positive=True, largest=3660.0),
+    "gain_fatigue": Parameter("gain of fatigue", "response", positive=False),
+    "tau_fatigue": Parameter("decay time of fatigue", "d", positive=True, largest=3660.0),
+    "tau_delay": Parameter("time constant of the fitness delay", "d", positive=True, largest=3660.0),
+    "tau_gain": Parameter("time constant of the variable fatigue gain", "d", positive=True, largest=3660.0),
+    "exponent_fitness": Parameter(
+        "exponent of the non-linear decay of fitness", "1", positive=True, largest=10.0, default=1.0
+    ),
+    "exponent_fatigue": Parameter(
+        "exponent of the non-linear decay of fatigue", "1", positive=True, largest=10.0, default=1.0
+    ),
+}
+
+#: For type checkers; the names at run time are those of `FAMILIES`.
+FamilyName = Literal["one_component", "banister", "fitness_delay", "variable_dose", "nonlinear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One model of the family. A new one is its row below, its reference and its kernel.
+
+    Parameters
+    ----------
+    name : str
+        ``family`` in scenarios, ``model`` of `retrowalk.fitness_fatigue`.
+    number : int
+        Its number in compiled code, the constant of `retrowalk.kernels.responses` named like it.
+    parameters : tuple of str
+        What it needs besides the baseline and the initial states, of `PARAMETERS`.
+    reference : str
+        Function of `retrowalk.model.reference` that computes it as its definition reads.
+    kernel : str
+        Function of `retrowalk.kernels.recurrences` that computes it fast.
+    linear : bool
+        Whether the response is linear in the load, so that responses to unit loads may be summed.
+    forms : tuple of str
+        Its forms, the default first; numbered in this order in compiled code.
+    daily_forms : tuple of str
+        Forms that move by a rule of their own on days without load, so that they need every day.
+    daily : bool
+        The same for a model without forms: its states step by the day and must not fall below 0, and it has
+        no sums that could be averaged (``scaling="ewma"``).
+    """
+
+    name: FamilyName
+    number: int
+    parameters: tuple[str, ...]
+    reference: str
+    kernel: str
+    linear: bool = False
+    forms: tuple[str, ...] = ()
+    daily_forms: tuple[str, ...] = ()
+    daily: bool = False
+
+    @property
+    def has_fatigue(self) -> bool:
+        """Whether it has a second, falling component."""
+        return "gain_fatigue" in self.parameters
+
+    def steps_by_day(self, form: str | None) -> bool:
+        """Whether a day without load moves it by a rule of its own, so that it needs every day."""
+        return self.daily or form in self.daily_forms
+
 
 _ONE = ("gain_fitness", "tau_fitness")
 _TWO = (*_ONE, "gain_fatigue", "tau_fatigue")
 
-#: Parameters that each model needs besides `baseline` and the initial states.
-MODELS: Mapping[str, tuple[str, ...]] = {
-    "one_component": _ONE,
-    "banister": _TWO,
-    "fitness_delay": (*_TWO, "tau_delay"),
-    "variable_dose": (*_TWO, "tau_gain"),
-    "nonlinear": (*_TWO, "exponent_fitness", "exponent_fatigue"),
-}
-
-#: Models whose response is linear in the load.
-LINEAR = ("one_component", "banister", "fitness_delay")
+#: The models by name.
+FAMILIES: Mapping[str, Family] = {
+    row.name: row
+    for row in (
+        Family("one_component", 0, _ONE, "weighted_sums", "linear", linear=True),
+        Family("banister", 1, _TWO, "weighted_sums", "linear", linear=True),
+        Family("fitness_delay", 2, (*_TWO, "tau_delay"), "weighted_sums", "linear", linear=True),
+        Family(
+            "variable_dose", 3, (*_TWO, "tau_gain"), "weighted_sums", "variable_dose",
+            forms=("inclusive", "exclusive", "filter"), daily_forms=("filter",),
+        ),
+        Family(
+            "nonlinear", 4, (*_TWO, "exponent_fitness", "exponent_fatigue"), "euler_steps", "nonlinear",
+            daily=True,
+        ),
+    )
+}  # fmt: skip
 
 #: When a load starts to count: from its own day on, or from the next.
 IMPULSES = ("next_day", "same_day")
@@ -38,16 +134,17 @@ IMPULSES = ("next_day", "same_day")
 #: Plain exponentially decaying sums, or the same times (1 - a): an exponentially weighted average.
 SCALINGS = ("sum", "ewma")
 
-#: How the fatigue gain of `variable_dose` follows recent load.
-FORMS = ("inclusive", "exclusive", "filter")
-
 #: What to do with a day that has no load.
 MISSING = ("error", "zero")
 
 
-def steps_by_day(model: str, form: str) -> bool:
-    """Whether a day without load moves the model by a rule of its own, so that it needs every day."""
-    return model == "nonlinear" or (model == "variable_dose" and form == "filter")
+def families_with(setting: str) -> tuple[str, ...]:
+    """Names of the models that have a parameter, or that have forms where `setting` is ``form``."""
+    return tuple(
+        row.name
+        for row in FAMILIES.values()
+        if setting in row.parameters or (setting == "form" and row.forms)
+    )
 
 
 def choice_problem(argument: str, value: object, choices: Iterable[str]) -> str:
@@ -60,14 +157,16 @@ def choice_problem(argument: str, value: object, choices: Iterable[str]) -> str:
 
 def form_problem(model: str, form: str | None) -> str:
     """Sentence about a form that does not exist or that `model` does not have; empty when it fits."""
-    if form is not None and model != "variable_dose":
-        return f"form is {form!r}; only model 'variable_dose' has forms, the model is {model!r}"
-    return "" if form is None else choice_problem("form", form, FORMS)
+    forms = FAMILIES[model].forms
+    if form is not None and not forms:
+        having = " and ".join(repr(row.name) for row in FAMILIES.values() if row.forms)
+        return f"form is {form!r}; only model {having} has forms, the model is {model!r}"
+    return "" if form is None else choice_problem("form", form, forms)
 
 
 def parameter_problem(model: str, given: Iterable[str]) -> str:
     """Sentence about the first parameter that `model` lacks or does not have; empty when all fit."""
-    needed, names = MODELS[model], set(given)
+    needed, names = FAMILIES[model].parameters, set(given)
     for name in needed:
         if name not in names:
             return f"{name} is not given; model {model!r} needs {', '.join(needed)}"
@@ -83,17 +182,6 @@ def _nearest(value: object, known: Sequence[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-#: What a caller may pass as numbers: a number, a sequence, a NumPy, labelled or lazy array.
-Numbers: TypeAlias = Any
-
-#: Names of the saturation's three numbers in messages.
-HILL = ("hill maximum", "hill half_load", "hill exponent")
-
-#: Parameters that must be above zero; the others may be any finite number.
-POSITIVE = frozenset({"tau_fitness", "tau_fatigue", "tau_delay", "tau_gain", "exponent_fitness",
-                      "exponent_fatigue", *HILL})  # fmt: skip
-
-
 def require(problem: str) -> None:
     """Refuse with `problem` unless it is empty."""
     if problem:
@@ -103,70 +191,3 @@ def require(problem: str) -> None:
 def require_choice(argument: str, value: object, choices: Iterable[str]) -> None:
     """Refuse a value that is none of `choices`, naming the nearest."""
     require(choice_problem(argument, value, choices))
-
-
-def as_real(name: str, values: Numbers) -> NDArray[Any]:
-    """`values` as a float array: float32 stays, all other numbers become float64."""
-    array = np.asarray(values)
-    if array.dtype == np.float32:
-        return array
-    if array.dtype.kind not in "fiub" and array.size:
-        raise InputError(f"{name} holds {array.dtype} values; it must hold real numbers")
-    return array.astype(np.float64, copy=False)
-
-
-def check_parameter(
-    name: str, values: NDArray[Any], *, may_be_negative: bool = True, where: str = ""
-) -> None:
-    """Refuse the first value that is not finite or, where it must be, not above or below zero.
-
-    `where` says what an index counts in.
-    """
-    bad = ~np.isfinite(values)
-    rule = "finite"
-    if not may_be_negative:
-        bad |= values < 0
-        rule = "finite and not below 0"
-    if name in POSITIVE:
-        bad |= values <= 0
-        rule = "finite and above 0" if not name.startswith("tau") else "a finite number of days above 0"
-    if bad.any():
-        raise InputError(f"{name} is {first(values, bad)}{where if values.ndim else ''}; it must be {rule}")
-
-
-def first(values: NDArray[Any], bad: NDArray[np.bool_]) -> str:
-    """First bad value and, in an array, its index: ``-1.0 at index (0, 3)``."""
-    if values.ndim == 0:
-        return f"{float(values)}"
-    index = tuple(int(i) for i in np.argwhere(bad)[0])
-    return f"{float(values[index])} at index {index[0] if len(index) == 1 else index}"
-
-
-def hill_values(hill: Sequence[Numbers] | None) -> dict[str, Numbers]:
-    """The saturation's numbers by name; none where there is no saturation."""
-    if hill is None:
-        return {}
-    try:
-        maximum, half_load, exponent = hill
-    except (TypeError, ValueError):
-        raise InputError(f"hill is {hill!r}; it must be (maximum, half_load, exponent)") from None
-    return dict(zip(HILL, (maximum, half_load, exponent), strict=True))
-
-
-def parameter(name: str, value: Numbers) -> NDArray[np.float64]:
-    """A parameter as checked float64 numbers."""
-    array = as_real(name, value).astype(np.float64, copy=False)
-    check_parameter(name, array)
-    return array
-
-
-def refuse(values: NDArray[Any], bad: NDArray[np.bool_] | np.bool_, sentence: str) -> None:
-    """Refuse the first bad value with `sentence`, whose ``{}`` receives value and index."""
-    values, wrong = np.broadcast_arrays(values, bad)
-    if wrong.any():
-        raise InputError(sentence.format(first(values, wrong)))
-
-
-def plain(value: NDArray[np.float64]) -> Numbers:
-    """A float where everything was a number."""
-    return float(value) if np.ndim(value) == 0 else value

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrowalk.errors import InputError
 from retrowalk.model.dose import Hill, hill_response
-from retrowalk.model.family import FORMS, IMPULSES, MODELS, choice_problem
+from retrowalk.model.family import FAMILIES, IMPULSES, choice_problem
 
 FloatArray = NDArray[np.float64]
 
@@ -80,9 +80,9 @@ def reference_sums(
         For an unknown name, a missing or non-positive time constant, or a delay not shorter than the fitness.
     """
     for problem in (
-        choice_problem("model", model, [name for name in MODELS if name != "nonlinear"]),
+        choice_problem("model", model, [name for name, row in FAMILIES.items() if not row.daily]),
         choice_problem("impulse", impulse, IMPULSES),
-        choice_problem("form", form, FORMS),
+        choice_problem("form", form, FAMILIES["variable_dose"].forms),
     ):
         if problem:
             raise InputError(problem)

@@ -9,7 +9,7 @@ One member's response to one arm, by direct sums over visits: slow, obvious, the
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from retrowalk.errors import InputError
 from retrowalk.model.dose import Hill
 from retrowalk.model.dose import impulse as dose_impulse
-from retrowalk.model.family import IMPULSES, choice_problem
+from retrowalk.model.family import FAMILIES, IMPULSES, choice_problem
 from retrowalk.model.gains import unit_sum
 
 Array = NDArray[np.float64]
@@ -97,21 +97,44 @@ def fitness_fatigue(
     """Compute one load's curves by direct sums, O(T^2).
 
     The arguments are those of `retrowalk.fitness_fatigue` for a one-dimensional load and scalar parameters.
-    The non-linear model and the filter form take daily loads only.
+    Models and forms that step by the day take daily loads only.
+
+    Examples
+    --------
+    >>> fitness_fatigue([1, 0, 0], model="one_component", gain_fitness=2, tau_fitness=1).response.round(4)
+    array([0.    , 0.7358, 0.2707])
     """
     w = np.asarray(load, float)
     if hill is not None:
         w = hill_load(w, hill)
     t = np.arange(1.0, w.size + 1) if times is None else np.asarray(times, float)
-    p = parameters
-    if model == "nonlinear":
-        fitness = euler_path(
-            w, p["gain_fitness"], p["tau_fitness"], p["exponent_fitness"], initial_fitness, impulse
-        )
-        fatigue = euler_path(
-            w, p["gain_fatigue"], p["tau_fatigue"], p["exponent_fatigue"], initial_fatigue, impulse
-        )
-        return Curves(fitness, fatigue, baseline + fitness - fatigue, abs(baseline) + fitness + fatigue)
+    given = Given(w, t, model, impulse, scaling, form, parameters, initial_fitness, initial_fatigue)
+    compute: Callable[[Given], tuple[Array, Array, Array]] = globals()[FAMILIES[model].reference]
+    fitness, fatigue, size = compute(given)
+    return Curves(fitness, fatigue, baseline + fitness - fatigue, abs(baseline) + size)
+
+
+class Given(NamedTuple):
+    """What a reference is given: loads w at times t, the conventions, the parameters, the initial states."""
+
+    w: Array
+    t: Array
+    model: str
+    impulse: str
+    scaling: str
+    form: str
+    p: Mapping[str, float]
+    initial_fitness: float
+    initial_fatigue: float
+
+
+def weighted_sums(given: Given) -> tuple[Array, Array, Array]:
+    """Fitness, fatigue and the size of their terms: sums of faded loads, each times its gain.
+
+    Fitness is k1 G, or k1 (G - D) with a delay; fatigue is k2 H, where the loads of `variable_dose` are
+    K w, or K alone in its filter form.
+    """
+    w, t, model, impulse, scaling, form, p, initial_fitness, initial_fatigue = given
 
     def term(loads: Array, gain: float, tau: float) -> Array:
         factor = 1.0 - np.exp(-1.0 / tau) if scaling == "ewma" else 1.0
@@ -123,17 +146,27 @@ def fitness_fatigue(
 
     ups = [term(w, p["gain_fitness"], p["tau_fitness"]), held(initial_fitness, p["tau_fitness"])]
     downs = [np.zeros(w.size)]
-    if model == "fitness_delay":
+    if "tau_delay" in p:
         ups.append(-term(w, p["gain_fitness"], p["tau_delay"]))
-    if model != "one_component":
+    if "gain_fatigue" in p:
         strain = w
         if model == "variable_dose":
             k = recent_load(w, p["tau_gain"], t, inclusive=form != "exclusive")
             strain = k if form == "filter" else k * w
         downs = [term(strain, p["gain_fatigue"], p["tau_fatigue"]), held(initial_fatigue, p["tau_fatigue"])]
-    size = abs(baseline) + np.sum(np.abs(ups + downs), axis=0)
-    up, down = np.sum(ups, axis=0), np.sum(downs, axis=0)
-    return Curves(up, down, baseline + up - down, size)
+    return np.sum(ups, axis=0), np.sum(downs, axis=0), np.sum(np.abs(ups + downs), axis=0)
+
+
+def euler_steps(given: Given) -> tuple[Array, Array, Array]:
+    """Fitness, fatigue and their sum: both states by `euler_path`."""
+    w, p = given.w, given.p
+    fitness = euler_path(
+        w, p["gain_fitness"], p["tau_fitness"], p["exponent_fitness"], given.initial_fitness, given.impulse
+    )
+    fatigue = euler_path(
+        w, p["gain_fatigue"], p["tau_fatigue"], p["exponent_fatigue"], given.initial_fatigue, given.impulse
+    )
+    return fitness, fatigue, fitness + fatigue
 
 
 FloatArray = NDArray[np.float64]

@@ -3,6 +3,5 @@
 from retrowalk.report.printed_tables import text_summary
 from retrowalk.report.spreadsheet import arm_rows, level_rows, to_csv
 from retrowalk.report.summary import summarize
-from retrowalk.report.wording import SAFETY_NOTE
 
-__all__ = ["SAFETY_NOTE", "arm_rows", "level_rows", "summarize", "text_summary", "to_csv"]
+__all__ = ["arm_rows", "level_rows", "summarize", "text_summary", "to_csv"]

@@ -24,8 +24,6 @@ from retrowalk.report.text import (
 from retrowalk.report.wording import (
     LUCK,
     PEOPLE,
-    RESERVATIONS,
-    SAFETY_NOTE,
     UNKNOWN,
     amount,
     decimals,
@@ -38,6 +36,7 @@ from retrowalk.report.wording import (
     unit_words,
     verdict,
 )
+from retrowalk.words import CAUTION, GRADES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,8 +134,9 @@ def _clause(known: OutcomeFacts, view: AxisLevels, best: Best | None, rows: list
     if view.axis.path.rsplit(".", 1)[-1] in AMOUNTS:
         return f"{name}: {best.level} is best in {share} of draws, {BY_DOSE_LAW}{_size(known, best)}"
     grades = {_grade(row) for row in rows}
-    if grades <= RESERVATIONS.keys():
-        reasons = ", ".join(words for grade, words in RESERVATIONS.items() if grade in grades)
+    reserved = {grade: known.reservation for grade, known in GRADES.items() if known.reservation}
+    if grades <= reserved.keys():
+        reasons = ", ".join(words for grade, words in reserved.items() if grade in grades)
         return f"{name}: {best.level} is best in {share} of draws, {reasons}"
     return f"{name}: {best.level} can be told from the others (best in {share} of draws){_size(known, best)}"
 
@@ -174,9 +174,7 @@ def text_summary(ds: xr.Dataset, *, reference: str | None = None, days: Sequence
     days = list(days or [main_day(ds)])
     tables = sweep_blocks if read_axes(ds) else arm_blocks
     blocks, grades = tables(ds, reference=reference, days=days)
-    return "\n\n".join(
-        [heading(ds, days), *blocks, legend(ds, grades), paragraph(SAFETY_NOTE, indent=0, hang=0)]
-    )
+    return "\n\n".join([heading(ds, days), *blocks, legend(ds, grades), paragraph(CAUTION, indent=0, hang=0)])
 
 
 def arm_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> tuple[list[str], set[str]]:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from retrowalk.report.labels import facts, outcome_names, reference_arm
+from retrowalk.words import QUANTILES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -124,8 +125,6 @@ def found_significant(change: xr.DataArray, assessed: xr.DataArray, reference: s
     return (p < LEVEL).astype(np.float64).where(tested)
 
 
-#: Quantiles over members, ascending.
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _KINDS = ("true", "observed", "false")
 
 

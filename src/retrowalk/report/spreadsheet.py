@@ -24,7 +24,7 @@ from retrowalk.report.labels import (
 from retrowalk.report.levels import Axis, Best, arms_of, best_level, by_level, read_axes
 from retrowalk.report.quantities import per_draw
 from retrowalk.report.summary import reduce_draws, summarize
-from retrowalk.report.wording import SAFETY_NOTE
+from retrowalk.words import CAUTION
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -179,7 +179,7 @@ def _columns(at: xr.Dataset, known: OutcomeFacts) -> dict[str, list[Any]]:
         "difference_evidence": _grades(at, f"{o}_difference_grade") or same(None),
         "extrapolation": _beyond(at, f"{o}_extrapolation") or same(None),
         "difference_extrapolation": _beyond(at, f"{o}_difference_extrapolation") or same(None),
-        "note": same(SAFETY_NOTE),
+        "note": same(CAUTION),
     }
 
 

@@ -16,10 +16,8 @@ from retrowalk.errors import DocumentError, InputError
 from retrowalk.report.labels import OutcomeFacts, arm_names, flag_words, scenario_of
 from retrowalk.report.levels import read_axes
 from retrowalk.report.wording import (
-    BASELINES,
     DOSE_ASSUMED,
     DOSE_MEANING,
-    GRADES,
     MARK,
     PEOPLE,
     UNKNOWN,
@@ -32,6 +30,7 @@ from retrowalk.report.wording import (
 )
 from retrowalk.scenario import number_of_cases, scenario_from_json
 from retrowalk.support.sentences import ASKED, Cases, sentences, spread_cases
+from retrowalk.words import GRADES, STATUSES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -172,7 +171,7 @@ def outcome_heading(known: OutcomeFacts, baseline: float | None) -> str:
     parts.append(
         f"minimal important change {minimum:g}{assumed}" if minimum else "no minimal important change"
     )
-    status = BASELINES.get(known.baseline_status, known.baseline_status)
+    status = STATUSES.get(known.baseline_status, known.baseline_status)
     start = "-" if baseline is None else amount(baseline, decimals(known, baseline), known.unit)
     title = f"{known.label[:1].upper()}{known.label[1:]} ({'; '.join(part for part in parts if part)})"
     return f"{paragraph(title, indent=0)}\n  Baseline {start}, {status}."

@@ -5,48 +5,17 @@ from __future__ import annotations
 import math
 
 from retrowalk.report.labels import OutcomeFacts
-from retrowalk.simulation.provenance import SAFETY
-
-#: The last lines of every output that shows a health effect.
-SAFETY_NOTE = SAFETY
+from retrowalk.words import GRADES
 
 UNKNOWN = "what we do not know"
 PEOPLE = "how people differ"
 LUCK = "the luck of one trial"
 
-#: Evidence grade -> (words in a table, what it means).
-GRADES = {
-    "none": ("no study", "the number comes from assumptions alone"),
-    "acute_only": ("acute only", "only effects within minutes of a bout were studied, no training"),
-    "contradicted": ("contradicted", "studies disagree on the direction"),
-    "uncontrolled": ("uncontrolled", "before-and-after studies without a control group"),
-    "add_on": ("add-on trial", "trials that added it to usual care, against usual care alone"),
-    "dose_matched": ("dose-matched trial", "trials that compared it with another programme of equal dose"),
-    "untrained": ("no training", "nothing is done, or nothing beyond the reference arm"),
-    "user": ("your own numbers", "effects given in the scenario by its author"),
-}
-
-#: Grades behind which training studies stand.
-STUDIED = frozenset({"contradicted", "uncontrolled", "add_on", "dose_matched"})
 DOSE_ASSUMED = "dose assumed"
 MARK = "*"
 DOSE_MEANING = (
     "no study of a part of it states minutes, sessions a week and weeks together; we assumed the rest"
 )
-
-#: Grades under which an interval that leaves zero out still claims nothing, and why.
-RESERVATIONS = {
-    "none": "by assumption only",
-    "acute_only": "though only acute effects were studied",
-    "contradicted": "though studies disagree",
-}
-
-BASELINES = {
-    "measured": "measured in such people",
-    "derived": "derived from published figures",
-    "assumed": "assumed, because no published value was found",
-    "user": "given in the scenario",
-}
 
 
 def decimals(facts: OutcomeFacts, scale: float) -> int:
@@ -92,8 +61,8 @@ def verdict(mean: float, lower: float, upper: float, facts: OutcomeFacts, grade:
     if lower <= 0 <= upper:
         return "cannot be told from no effect"
     word = "better" if facts.sign * mean > 0 else "worse"
-    if grade in RESERVATIONS:
-        return f"{word} in the model, {RESERVATIONS[grade]}"
+    if (known := GRADES.get(grade)) and known.reservation:
+        return f"{word} in the model, {known.reservation}"
     minimum = facts.minimal_important_change
     if minimum is not None and abs(mean) < minimum:
         return f"{word}, but by less than the minimal important change"
@@ -102,7 +71,8 @@ def verdict(mean: float, lower: float, upper: float, facts: OutcomeFacts, grade:
 
 def grade_words(grade: str) -> str:
     """An evidence grade in words for a table."""
-    return GRADES.get(grade, (grade.replace("_", " "), ""))[0]
+    known = GRADES.get(grade)
+    return known.label if known else grade.replace("_", " ")
 
 
 def evidence_words(grade: str, flags: str | None) -> str:
@@ -122,12 +92,14 @@ def kinds(grade: str | None, flags: str | None) -> set[str]:
 
 def is_assumed(grade: str, flags: str | None) -> bool:
     """Whether studies stand behind a grade of which none states its whole dose."""
-    return grade in STUDIED and "dose_assumed" in (flags or "").split()
+    known = GRADES.get(grade)
+    return known is not None and known.trained and "dose_assumed" in (flags or "").split()
 
 
 def grade_meaning(grade: str) -> str:
     """What an evidence grade means, in one line."""
-    return GRADES.get(grade, ("", ""))[1]
+    known = GRADES.get(grade)
+    return known.meaning if known else ""
 
 
 def in_sentence(label: str) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.errors import InputError
-from retrowalk.model.family import FORMS, HILL, Numbers, as_real, check_parameter
+from retrowalk.model.arguments import HILL, Numbers, as_real, check_parameter
+from retrowalk.model.family import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class Conventions:
     def checked_parameter(self, name: str, values: Numbers) -> NDArray[Any]:
         """Parameter as numbers of its domain, or a sentence."""
         array = as_real(name, values)
-        signed = self.model != "nonlinear" or "initial" not in name
+        signed = not FAMILIES[self.model].daily or "initial" not in name
         check_parameter(name, array, may_be_negative=signed, where=self.place_of(name))
         return array
 
@@ -295,7 +296,7 @@ def _run(
         reached = kernels.nonlinear(load, pick, same_day, table, response, fitness, fatigue, fault)
         _check_fault(fault, reached, conventions, shape)
     elif conventions.model == "variable_dose":
-        form = FORMS.index(conventions.form)
+        form = FAMILIES[conventions.model].forms.index(conventions.form)
         kernels.variable_dose(load, pick, gap, daily, same_day, ewma, form, table, response, fitness, fatigue)
     else:
         delayed = conventions.model == "fitness_delay"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.errors import InputError
-from retrowalk.model.family import Numbers
+from retrowalk.model.arguments import Numbers
 from retrowalk.response.curves import Conventions, compute_curves, from_coordinate
 
 if TYPE_CHECKING:

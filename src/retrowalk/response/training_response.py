@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrowalk.errors import InputError
+from retrowalk.model.arguments import Numbers, first, hill_values
 from retrowalk.model.family import (
+    FAMILIES,
     IMPULSES,
     MISSING,
-    MODELS,
     SCALINGS,
-    Numbers,
-    first,
     form_problem,
-    hill_values,
     parameter_problem,
     require,
     require_choice,
-    steps_by_day,
 )
 from retrowalk.response import labelled
 from retrowalk.response.curves import (
@@ -142,8 +139,10 @@ def fitness_fatigue(
     _check_combination(model, scaling, initial_fatigue)
     arrays = labelled.label_arguments(load, values, dim, force=components)
     length, days = labelled.days_of(load if arrays is None else arrays.load, dim)
-    reason = f"model {model!r}" + (f" in its {form} form" if model == "variable_dose" else "")
-    timeline = _timeline(times, length, days, dim, missing, whole=steps_by_day(model, form), reason=reason)
+    reason = f"model {model!r}" + (f" in its {form} form" if form else "")
+    timeline = _timeline(
+        times, length, days, dim, missing, whole=FAMILIES[model].steps_by_day(form), reason=reason
+    )
     conventions = Conventions(model, impulse, scaling, form, missing, tuple(values), timeline, components)
     if arrays is not None:
         return labelled.compute(arrays, conventions, dim)
@@ -211,19 +210,20 @@ def reciprocal_tau(name: str, tau: Numbers) -> Numbers:
 
 
 def _checked_choices(model: str, impulse: str, scaling: str, form: str | None, missing: str) -> str:
-    require_choice("model", model, MODELS)
+    require_choice("model", model, FAMILIES)
     require_choice("impulse", impulse, IMPULSES)
     require_choice("scaling", scaling, SCALINGS)
     require_choice("missing", missing, MISSING)
     require(form_problem(model, form))
-    return form or "inclusive"
+    return form or next(iter(FAMILIES[model].forms), "")
 
 
 def _check_combination(model: str, scaling: str, initial_fatigue: Numbers) -> None:
-    if model == "nonlinear" and scaling == "ewma":
-        raise InputError("scaling is 'ewma'; model 'nonlinear' has no sums to scale, use scaling='sum'")
-    if model == "one_component" and not (np.ndim(initial_fatigue) == 0 and float(initial_fatigue) == 0.0):
-        raise InputError(f"initial_fatigue is {initial_fatigue}; model 'one_component' has no fatigue")
+    if FAMILIES[model].daily and scaling == "ewma":
+        raise InputError(f"scaling is 'ewma'; model {model!r} has no sums to scale, use scaling='sum'")
+    none = np.ndim(initial_fatigue) == 0 and float(initial_fatigue) == 0.0
+    if not (FAMILIES[model].has_fatigue or none):
+        raise InputError(f"initial_fatigue is {initial_fatigue}; model {model!r} has no fatigue")
 
 
 def _timeline(

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from retrowalk.model.family import FAMILIES, PARAMETERS, families_with
 from retrowalk.scenario.document import DataPath as Path
 from retrowalk.scenario.fields import (
     Block,
+    Known,
     Measured,
     ModalityName,
     OutcomeName,
@@ -19,7 +21,7 @@ from retrowalk.scenario.fields import (
 )
 from retrowalk.scenario.programme import LOCOMOTION, MAX_DAYS
 
-Family = Literal["one_component", "banister", "fitness_delay", "variable_dose", "nonlinear"]
+Family = Annotated[str, Known("model family", lambda: tuple(FAMILIES))]
 Days = Annotated[float, Measured("days", gt=0, le=3660)]
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e6)]
 
@@ -114,17 +116,6 @@ class Hill(Block):
         return value
 
 
-#: Model settings that only some families have.
-_OWN: dict[str, tuple[str, ...]] = {
-    "form": ("variable_dose",),
-    "tau_gain": ("variable_dose",),
-    "tau_delay": ("fitness_delay",),
-    "exponent_fitness": ("nonlinear",),
-    "exponent_fatigue": ("nonlinear",),
-    "tau_fatigue": ("banister", "fitness_delay", "variable_dose", "nonlinear"),
-}
-
-
 class Model(Block):
     """The model family and its conventions, under the names of `retrowalk.fitness_fatigue`."""
 
@@ -155,9 +146,9 @@ class Model(Block):
     @model_validator(mode="after")
     def _settings_fit_family(self) -> Model:
         problems: list[tuple[Path, str]] = [
-            ((name,), f"is a setting of {' and '.join(families)}, not of {self.family}")
-            for name, families in _OWN.items()
-            if getattr(self, name) is not None and self.family not in families
+            ((name,), f"is a setting of {' and '.join(families_with(name))}, not of {self.family}")
+            for name in ("form", *PARAMETERS)
+            if getattr(self, name, None) is not None and self.family not in families_with(name)
         ]
         if problems:
             raise refuse_several(problems)
@@ -166,9 +157,9 @@ class Model(Block):
 
     def _write_defaults_out(self) -> None:
         # A default written by the user and one left out are the same scenario, hence the same digest.
-        if self.family == "variable_dose" and self.form is None:
-            object.__setattr__(self, "form", "inclusive")
-        if self.family == "nonlinear":
-            for name in ("exponent_fitness", "exponent_fatigue"):
-                if getattr(self, name) is None:
-                    object.__setattr__(self, name, 1.0)
+        family = FAMILIES[self.family]
+        defaults: dict[str, object] = {name: PARAMETERS[name].default for name in family.parameters}
+        defaults["form"] = next(iter(family.forms), None)
+        for name, default in defaults.items():
+            if default is not None and getattr(self, name) is None:
+                object.__setattr__(self, name, default)

@@ -25,10 +25,6 @@ from retrowalk.simulation.people import Measure, measures
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
 
-#: The numbers by which kernels know a model family and a form, in the order of `kernels.cohort`.
-FAMILIES = ("one_component", "banister", "fitness_delay", "variable_dose", "nonlinear")
-FORMS = ("inclusive", "exclusive", "filter")
-
 
 @dataclass(frozen=True, slots=True)
 class Convention:

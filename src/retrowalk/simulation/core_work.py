@@ -25,7 +25,7 @@ from retrowalk.simulation.arms import ArmPlan
 from retrowalk.simulation.case import Setting, prepare
 from retrowalk.simulation.people import recruit
 from retrowalk.simulation.pieces import Course, arguments, lay_course, schedule_of
-from retrowalk.simulation.table import QUANTILES
+from retrowalk.words import QUANTILES
 
 Array: TypeAlias = NDArray[Any]
 

@@ -11,6 +11,7 @@ import functools
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from retrowalk.evidence import grade
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import recorded_days
 from retrowalk.support.beyond import FLAGS, Finding, findings, own_gains
+from retrowalk.words import STATUSES, Grade
 
 if TYPE_CHECKING:
     from retrowalk.scenario import Arm, Scenario
@@ -98,10 +100,6 @@ def _bits(found: Iterable[Finding], days: tuple[int, ...]) -> Bits:
     return bits
 
 
-#: From weakest to strongest.
-STRENGTH = ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched")
-
-
 def trained(plan: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
     """Components that an arm trains."""
     return _named(components, np.nonzero(plan.loads)[1].tolist())
@@ -127,23 +125,23 @@ def _alike(plan: ArmPlan, reference: ArmPlan, column: int) -> bool:
     )
 
 
-def weakest(scenario: Scenario, names: Sequence[str], outcome: str) -> str:
+def weakest(scenario: Scenario, names: Sequence[str], outcome: str) -> Grade:
     """Grade of what some components do to an outcome: that of the weakest of them.
 
     ``untrained`` where there are none, ``user`` where any gain in use is the user's own, else the weakest
     grade among them.
     """
     if not names:
-        return "untrained"
+        return Grade.UNTRAINED
     own = {(gain.component, gain.outcome) for gain in scenario.gains}
     if any((name, outcome) in own for name in names):
-        return "user"
+        return Grade.USER
     found = [_grade(name, outcome, scenario.population.preset) for name in names]
-    return min(found, key=STRENGTH.index)
+    return min(found, key=attrgetter("strength"))
 
 
 @functools.cache
-def _grade(component: str, outcome: str, population: str) -> str:
+def _grade(component: str, outcome: str, population: str) -> Grade:
     return grade(component, outcome, population)
 
 
@@ -165,13 +163,13 @@ def fill_flags(
     """
     for name in scenario.outcomes:
         status = variables.baseline_status(scenario, name)
-        arrays[f"{name}_baseline_status"][index] = variables.STATUSES.index(status)
+        arrays[f"{name}_baseline_status"][index] = list(STATUSES).index(status)
     reference = next(plan for plan in plans if plan.name == scenario.reference)
     for arm, plan in enumerate(plans):
         unlike = differing(plan, reference, components)
         beyond = extrapolation(scenario, plan.name, unlike)
         for place, (ending, parts) in enumerate((("", trained(plan, components)), ("_difference", unlike))):
             for name in scenario.outcomes:
-                grade = variables.GRADES.index(weakest(scenario, parts, name))
+                grade = weakest(scenario, parts, name).flag
                 arrays[f"{name}{ending}_grade"][index, arm] = grade
                 arrays[f"{name}{ending}_extrapolation"][index, arm] = beyond[name][place]

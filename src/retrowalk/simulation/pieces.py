@@ -26,11 +26,12 @@ from retrowalk.kernels.summaries import (
     summarize_superposed,
 )
 from retrowalk.kernels.types import Drive, Measure, Model, Rates, Schedule, Statistics, Tally
+from retrowalk.model.family import FAMILIES
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import ArmPlan
-from retrowalk.simulation.case import FAMILIES, FORMS, Setting, impulses
+from retrowalk.simulation.case import Setting, impulses
 from retrowalk.simulation.people import MANY, People, presence, recruit
-from retrowalk.simulation.table import QUANTILES
+from retrowalk.words import QUANTILES
 
 #: Cases that walk through their days together; what is kept for each is small.
 TOGETHER = 64
@@ -38,7 +39,6 @@ TOGETHER = 64
 AT_MOST = 2**22
 #: Patterns of load that superposition follows side by side; with more the days are walked for each case.
 PATTERNS = 8
-_LINEAR = ("one_component", "banister", "fitness_delay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _pattern(plan: ArmPlan) -> NDArray[np.int32]:
 
 def _may_superpose(setting: Setting, pattern: NDArray[np.int32]) -> bool:
     run = setting.scenario
-    linear = run.record == "summaries" and setting.convention.family in _LINEAR
+    linear = run.record == "summaries" and FAMILIES[setting.convention.family].linear
     return linear and run.model.superposition and len(np.unique(pattern)) <= PATTERNS
 
 
@@ -192,9 +192,9 @@ def _fill(
 def arguments(setting: Setting, course: Course, k: int, draws: slice) -> tuple[Model, Rates, Drive, Measure]:
     """What kernels are told of outcome `k` and some draws."""
     convention, rate = setting.convention, setting.rates
-    model = Model(
-        FAMILIES.index(convention.family), FORMS.index(convention.form), convention.impulse == "same_day"
-    )
+    family = FAMILIES[convention.family]
+    form = family.forms.index(convention.form) if family.forms else 0
+    model = Model(family.number, form, convention.impulse == "same_day")
     sigma = setting.parameters.response_sd[draws, k]
     by_outcome = (array[draws, k] for array in (rate.decay, rate.exponent, rate.unit, rate.weight))
     chosen = (*by_outcome, sigma)

@@ -10,6 +10,7 @@ from typing import Any
 from retrowalk import __version__
 from retrowalk.parameters import posterior_digest
 from retrowalk.scenario import Scenario
+from retrowalk.words import CAUTION
 
 #: Raised whenever the same scenario and parameters would give other numbers or other variables.
 RESULTS_VERSION = "2"
@@ -60,7 +61,7 @@ def attributes(scenario: Scenario) -> dict[str, Any]:
         "scenario": scenario.canonical_json(),
         "provenance": json.dumps(provenance, sort_keys=True),
         "reference_arm": scenario.reference or "",
-        "comment": SAFETY,
+        "comment": CAUTION,
     }
 
 
@@ -69,9 +70,3 @@ def _user_supplied(scenario: Scenario) -> dict[str, Any]:
         "gains": [own.model_dump(mode="json") for own in scenario.gains],
         "baseline": {name: own.model_dump(mode="json") for name, own in scenario.population.baseline.items()},
     }
-
-
-SAFETY = (
-    "Falls, injuries and flare-ups are not modelled; backward walking needs a rail or supervision at first; "
-    "a simulation is no substitute for a health professional's advice."
-)

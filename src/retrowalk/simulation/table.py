@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from retrowalk.errors import InputError
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import recorded_days
+from retrowalk.words import QUANTILES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,9 +115,6 @@ def column(dims: tuple[str, ...] | str, values: object, attrs: Mapping[Any, Any]
 
 
 Single = NDArray[np.float32]
-
-#: Quantiles over members, ascending.
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True, slots=True)

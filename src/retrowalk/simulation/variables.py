@@ -11,16 +11,13 @@ import numpy as np
 from retrowalk.catalogue import baseline, measurement, outcomes
 from retrowalk.errors import InputError
 from retrowalk.support.beyond import FLAGS as FLAGS_BEYOND
+from retrowalk.words import FLAGGED_GRADES, STATUSES
 
 if TYPE_CHECKING:
     from retrowalk.scenario import Scenario
 
 STATISTICS = ("mean", "sd")
 KINDS = ("true", "observed", "false")
-
-#: Evidence grades from weakest to strongest; `user` marks gains that the user supplied.
-GRADES = ("none", "acute_only", "contradicted", "uncontrolled", "add_on", "dose_matched", "user", "untrained")
-STATUSES = ("measured", "derived", "assumed", "user")
 
 #: What the bits of ``o_extrapolation`` mean.
 EXTRAPOLATION = (
@@ -104,9 +101,9 @@ def attributes(scenario: Scenario) -> dict[str, dict[str, Any]]:
             if ending == "_responders":
                 attrs["units"] = "1"
             found[name + ending] = attrs
-        found[f"{name}_grade"] |= _flags(GRADES)
-        found[f"{name}_difference_grade"] |= _flags(GRADES)
-        found[f"{name}_baseline_status"] |= _flags(STATUSES)
+        found[f"{name}_grade"] |= _flags(FLAGGED_GRADES)
+        found[f"{name}_difference_grade"] |= _flags(FLAGGED_GRADES)
+        found[f"{name}_baseline_status"] |= _flags(tuple(STATUSES))
         found[f"{name}_extrapolation"] |= _masks(FLAGS_BEYOND)
         found[f"{name}_difference_extrapolation"] |= _masks(FLAGS_BEYOND)
     return found

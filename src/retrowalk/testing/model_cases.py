@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
 
-from retrowalk.model.family import FORMS, IMPULSES, MODELS, require_choice
+from retrowalk.model.family import FAMILIES, IMPULSES, require_choice
 
 Array = NDArray[np.float64]
 Parameters = dict[str, float | str]
@@ -81,7 +81,7 @@ def parameter_sets(model: str = "banister", kind: str = "valid") -> SearchStrate
     InputError
         For a model or kind that does not exist.
     """
-    require_choice("model", model, MODELS)
+    require_choice("model", model, FAMILIES)
     require_choice("kind", kind, KINDS)
     return _strategy(model, kind)
 
@@ -120,7 +120,10 @@ def _own(model: str) -> SearchStrategy[Parameters]:
     """What only one model has."""
     own: dict[str, dict[str, SearchStrategy[float | str]]] = {
         "fitness_delay": {"tau_delay": eighths(0.5, 12)},
-        "variable_dose": {"tau_gain": eighths(0.5, 20), "form": st.sampled_from(FORMS)},
+        "variable_dose": {
+            "tau_gain": eighths(0.5, 20),
+            "form": st.sampled_from(FAMILIES["variable_dose"].forms),
+        },
         "nonlinear": {name: st.sampled_from([1.0, 1.125, 1.1875]) for name in _EXPONENTS},
     }
     return st.fixed_dictionaries(own.get(model, {}))
@@ -130,7 +133,7 @@ _EXPONENTS = ("exponent_fitness", "exponent_fatigue")
 
 
 def _fitted(drawn: Parameters, model: str) -> Parameters:
-    taken = {"baseline", "initial_fitness", "initial_fatigue", *MODELS[model]}
+    taken = {"baseline", "initial_fitness", "initial_fatigue", *FAMILIES[model].parameters}
     if model == "one_component":
         taken.remove("initial_fatigue")
     return {name: value for name, value in drawn.items() if name in taken}
@@ -168,13 +171,15 @@ def _extreme(draw: DrawFn, model: str) -> Parameters:
     tau = st.one_of(st.sampled_from([shortest, 1000.0, 1e3 / 3]), st.floats(shortest, 1000.0))
     sizes = [1.0, 0.0, 1e-6, 1e6]
     signed = st.sampled_from(sizes if model == "nonlinear" else [*sizes, -1e-6, -1e6])
-    names = dict.fromkeys(("baseline", "initial_fitness", "initial_fatigue", *MODELS[model]))
+    names = dict.fromkeys(("baseline", "initial_fitness", "initial_fatigue", *FAMILIES[model].parameters))
     if model == "one_component":
         del names["initial_fatigue"]
     drawn: Parameters = {name: draw(tau if name.startswith("tau") else signed) for name in names}
     if model == "nonlinear":
         drawn |= dict.fromkeys(_EXPONENTS, 1.0)
-    return drawn | ({"form": draw(st.sampled_from(FORMS))} if model == "variable_dose" else {})
+    return drawn | (
+        {"form": draw(st.sampled_from(FAMILIES["variable_dose"].forms))} if model == "variable_dose" else {}
+    )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from retrowalk import catalogue
 from retrowalk.errors import InputError
-from retrowalk.model.family import FORMS, require_choice
+from retrowalk.model.family import FAMILIES, require_choice
 from retrowalk.scenario import Scenario, scenario_from_data
 from retrowalk.scenario.specification import FORMAT
 from retrowalk.testing.model_cases import eighths
@@ -166,7 +166,7 @@ MODELS: SearchStrategy[Document] = st.one_of(
     _family("one_component", {}),
     # Shorter than any time constant of fitness, given or drawn.
     _family("fitness_delay", {"tau_delay": (1, 2, 3)}),
-    _family("variable_dose", {"tau_gain": (5, 1, 10), "form": FORMS}),
+    _family("variable_dose", {"tau_gain": (5, 1, 10), "form": FAMILIES["variable_dose"].forms}),
     _family("nonlinear", {}),
 )
 

@@ -13,6 +13,7 @@ from retrowalk.calibrate.run import calibrate
 from retrowalk.catalogue import outcomes
 from retrowalk.evidence import Evidence, grade, load_evidence, studied
 from retrowalk.parameters import load_posterior, posterior_digest
+from retrowalk.words import CENTRAL_90
 
 Array = NDArray[np.float64]
 
@@ -132,7 +133,7 @@ def _certainty(share: float) -> str:
 
 
 def _span(draws: Array) -> str:
-    low, high = np.quantile(draws, (0.05, 0.95))
+    low, high = np.quantile(draws, CENTRAL_90)
     mean, low, high = (round(float(x), 2) + 0.0 for x in (draws.mean(), low, high))
     return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
 

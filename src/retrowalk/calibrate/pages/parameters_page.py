@@ -25,6 +25,7 @@ from retrowalk.calibrate.scores import predict, score
 from retrowalk.calibrate.verdicts import hear, verdicts
 from retrowalk.catalogue import outcomes
 from retrowalk.evidence import load_evidence
+from retrowalk.words import CENTRAL_90
 
 Array = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ def _told(row: Prior) -> str:
 
 
 def _plain(values: Array, form: str) -> str:
-    low, high = np.quantile(values, (0.05, 0.95))
+    low, high = np.quantile(values, CENTRAL_90)
     return f"{values.mean():{form}} ({low:{form}} to {high:{form}})"
 
 
@@ -200,7 +201,7 @@ def _rows(found: Calibration) -> Iterator[str]:
     yield ""
     lines, inside = [], 0
     for i, row in enumerate(found.rows):
-        low, high = sorted(np.quantile(found.replicated[:, i] * row.scale, (0.05, 0.95)))
+        low, high = sorted(np.quantile(found.replicated[:, i] * row.scale, CENTRAL_90))
         published = row.value * row.scale
         inside += int(low <= published <= high)
         lines.append([
