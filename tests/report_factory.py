@@ -39,6 +39,7 @@ def make_result(
     members_sd: float = 1.0,
     minimum: float | None = 1.0,
     outcome: str = "knee_pain",
+    shared: bool = False,
     seed: int = 1,
 ) -> xr.Dataset:
     """`effects[arm]`: change at the last day, per (case, draw) or (draw,); zero where not given."""
@@ -104,7 +105,7 @@ def make_result(
         },
         attrs={
             "title": SCENARIO["title"],
-            "scenario": json.dumps(SCENARIO),
+            "scenario": json.dumps(SCENARIO | {"people": "shared" if shared else "separate"}),
             "provenance": json.dumps({"digest": "0" * 64, "seed": 1}),
             "reference_arm": arms[0],
         },

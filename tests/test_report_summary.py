@@ -81,24 +81,53 @@ def test_dims_stand_in_the_documented_order() -> None:
     assert summary["knee_pain_change"].attrs["units"] == "1"
 
 
-def test_significance_is_welchs_test_against_other_people() -> None:
+@pytest.mark.parametrize(("shared", "back"), [(False, 0), (True, 1)])
+def test_significance_is_welchs_test_against_other_people(shared: bool, back: int) -> None:
+    """Of the same replicate where its arms hold different people, of the one before where they do not."""
     from scipy import stats
 
-    ds = make_result(effects={"walking": np.full(5, -0.6)}, draws=5, replicates=40, noise=0.3, people=25)
+    ds = make_result(effects={"walking": np.full(5, -0.6)}, draws=5, replicates=40, noise=0.3, people=25,
+                     shared=shared)  # fmt: skip
     share = summarize(ds)["knee_pain_significant"].sel(arm="walking", day=42, estimate="mean")
     mean = ds["knee_pain_observed_change"].sel(statistic="mean", day=42)
     sd = ds["knee_pain_observed_change"].sel(statistic="sd", day=42)
-    found = []
+    significant = []
     for draw in range(5):
         for r in range(40):
             a = {"draw": draw, "replicate": r, "arm": 1}
-            b = {"draw": draw, "replicate": r - 1, "arm": 0}
+            b = {"draw": draw, "replicate": r - back, "arm": 0}
             test = stats.ttest_ind_from_stats(
                 float(mean[a]), float(sd[a]), 25, float(mean[b]), float(sd[b]), 25, equal_var=False
             )
-            found.append(test.pvalue < 0.05)
-    assert 0.1 < np.mean(found) < 0.95
-    assert float(share) == pytest.approx(np.mean(found))
+            significant.append(test.pvalue < 0.05)
+    assert 0.1 < np.mean(significant) < 0.95
+    assert float(share) == pytest.approx(np.mean(significant))
+
+
+def _alternating(**options: object) -> xr.Dataset:
+    """Both arms of a replicate change alike, and far from those of the replicates beside it."""
+    ds = make_result(replicates=10, draws=2, people=50, **options)
+    luck = xr.DataArray(np.tile([-5.0, 5.0], 5), dims="replicate")
+    ds["knee_pain_observed_change"] = ds["knee_pain_observed_change"] + luck * (
+        (ds["statistic"] == "mean") & (ds["day"] > 0)
+    )
+    return ds
+
+
+def test_trials_with_people_of_their_own_are_compared_within_themselves() -> None:
+    """Conditions of a trial, such as a season, meet both its arms."""
+    found = {}
+    for shared in (False, True):
+        summary = summarize(_alternating(shared=shared)).sel(arm="walking", day=42)
+        found[shared] = float(summary["knee_pain_significant"].sel(estimate="mean"))
+        assert (float(summary["knee_pain_luck"].sel(bound="upper")) == 0) is not shared
+    assert found == {False: 0.0, True: 1.0}
+
+
+def test_a_sweep_over_people_pairs_each_case_by_its_own() -> None:
+    ds = _alternating(axes={"people": ["separate", "shared"]})
+    share = summarize(ds)["knee_pain_significant"].sel(arm="walking", day=42, estimate="mean")
+    assert share.values.tolist() == [0.0, 1.0]
 
 
 def test_null_trials_are_significant_about_one_time_in_twenty() -> None:

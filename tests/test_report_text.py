@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from report_factory import grid
 from report_factory import make_result as result
 from retrowalk.report import arm_rows, level_rows, text_summary, to_csv
-from retrowalk.report.labels import facts
-from retrowalk.report.levels import best_level, by_level, read_axes
-from retrowalk.report.quantities import per_draw
-from retrowalk.report.wording import decimals, percent, signed, span, verdict
+from retrowalk.report.wording import percent, signed, span
 from retrowalk.words import CAUTION
 
 CLEAR = np.linspace(-2.1, -0.9, 41)
@@ -154,32 +151,24 @@ def test_levels_average_the_other_axes_and_compare_draw_by_draw() -> None:
     share, minutes = (np.array(values, float) for values in axes.values())
     common = np.linspace(-1, 1, 40)
     effect = common - 0.2 * share[:, None] - 0.01 * minutes[:, None]
-    ds = result(effects={"walking": effect}, axes=axes)
-    axis = next(axis for axis in read_axes(ds) if axis.name == "backward_share")
-    levels = by_level(per_draw(ds), axis)["knee_pain_difference"].sel(arm="walking", day=42)
-    np.testing.assert_allclose(levels.mean("draw"), [-0.2, -0.4], atol=1e-6)
-    best = best_level(levels, axis, sign=-1)
-    assert best is not None
-    assert best.level == "1"
-    assert best.share_best == 1.0
-    assert best.gap == pytest.approx(0.2, abs=1e-6)
-    assert best.told_apart
+    rows = level_rows(result(effects={"walking": effect}, axes=axes))
+    shares = [row for row in rows if row["axis"].endswith("backward_share")]
+    assert [row["difference"] for row in shares] == pytest.approx([-0.2, -0.4], abs=1e-6)
+    assert [row["best_of_levels"] for row in shares] == [None, 1.0]
+    assert shares[1]["difference_upper"] > -0.4 + 0.8
 
 
 def test_an_axis_of_many_values_is_read_in_thirds() -> None:
     values = np.linspace(10, 40, 20)
     axes = {"arms.walking.phases.0.sessions.0.minutes": values.tolist()}
     ds = result(effects={"walking": -0.1 * values[:, None] * np.ones(40)}, axes=axes)
-    (axis,) = read_axes(ds)
-    assert axis.in_thirds
-    assert [len(group) for group in axis.members] == [7, 6, 7]
-    assert sorted(case for group in axis.members for case in group) == list(range(20))
+    assert [row["level"] for row in level_rows(ds)] == ["10 to 19.47", "21.05 to 28.95", "30.53 to 40"]
     assert "by minutes in thirds" in text_summary(ds)
 
 
 def test_levels_of_text_keep_the_order_of_the_file() -> None:
     ds = result(axes={"arms.walking.phases.0.sessions.0.match": ["time", "energy", "intensity"]})
-    assert read_axes(ds)[0].levels == ("time", "energy", "intensity")
+    assert [row["level"] for row in level_rows(ds)] == ["time", "energy", "intensity"]
 
 
 def test_csv_of_a_run_reads_back_as_numbers() -> None:
@@ -213,6 +202,16 @@ def test_csv_cells_never_start_a_formula() -> None:
     assert line == ["'=1+1", "'@x", "'-a", "-1.5", "'+x", "fine", ""]
 
 
+@pytest.mark.parametrize(
+    "cell", ["\uff1d1+1", "\uff0b1", "\uff0d1", "\uff201", " =1", "\t=1", "\r=1", "\n=1", "a\n=1"]
+)
+def test_csv_cells_have_one_line_and_start_no_formula(cell: str) -> None:
+    header, line = csv.reader(io.StringIO(to_csv([{cell: cell}]).removeprefix("\ufeff")))
+    assert header == line
+    assert line[0].isprintable()
+    assert line[0].startswith(("'", "\\", "a"))
+
+
 def test_csv_beyond_ascii_carries_a_byte_order_mark() -> None:
     assert to_csv([{"a": "plain"}]).startswith("a\r\n")
     assert to_csv([{"a": "Grün"}]).startswith("\ufeffa\r\n")
@@ -223,15 +222,37 @@ def test_rows_are_json() -> None:
         assert json.loads(json.dumps(rows, allow_nan=False)) == rows
 
 
-def test_rounding_follows_the_minimal_important_change() -> None:
-    known = facts(result(minimum=1.8), "knee_pain")
-    assert decimals(known, 5.0) == 1
-    assert decimals(facts(result(minimum=0.1), "knee_pain"), 1.0) == 2
-    assert decimals(facts(result(minimum=15.0), "knee_pain"), 80.0) == 0
-    assert decimals(facts(result(minimum=None), "knee_pain"), 80.0) == 1
-    assert (
-        verdict(-1.0, -1.5, -0.5, known, "add_on") == "better, but by less than the minimal important change"
+@pytest.mark.parametrize(("minimum", "shown"), [(1.8, "-1.5"), (0.1, "-1.50"), (15.0, "-1"), (None, "-1.50")])
+def test_rounding_follows_the_minimal_important_change(minimum: float | None, shown: str) -> None:
+    text = text_summary(result(minimum=minimum, draws=41, effects={"walking": CLEAR + 1e-9}))
+    assert f"walking against usual_care: {shown} " in text
+
+
+def test_every_table_names_its_week_where_several_are_shown() -> None:
+    for ds in (result(draws=41, effects={"walking": CLEAR}), result(axes=grid([0.0, 1.0], [10, 20]))):
+        text = text_summary(ds, days=[14, 42])
+        assert text.count("  Week 2:\n") == text.count("  Week 6:\n") == 1
+        assert text.index("  Week 2:") < text.index("against usual_care") < text.index("  Week 6:")
+        assert "  Week " not in text_summary(ds)
+
+
+ESCAPES = "\x1b[2J \x1b]0;owned\x07 \x9b1m \u202eevil \u2028next\nfake line"
+
+
+def test_words_of_strangers_are_escaped() -> None:
+    """Titles, labels, units, instruments, sources and arms come from files."""
+    ds = result(arms=("usual_care", f"w{ESCAPES}"), axes=grid([0.0, 1.0], [10, 20])).assign_attrs(
+        title=ESCAPES
     )
+    scenario = json.loads(ds.attrs["scenario"])
+    scenario["gains"] = [{"modality": "walk", "outcome": "knee_pain", "source": ESCAPES}]
+    ds.attrs["scenario"] = json.dumps(scenario)
+    ds["knee_pain"].attrs |= {"label": ESCAPES, "units": ESCAPES, "instrument": ESCAPES}
+    for shown in (ds, ds.isel(case=0, drop=True)):
+        text = text_summary(shown)
+        assert text.replace("\n", "").isprintable()
+        assert not [line for line in text.splitlines() if line.startswith("fake")]
+        assert "\\x1b[2J" in text
 
 
 @given(st.floats(-1e6, 1e6), st.integers(0, 4))

@@ -1,4 +1,4 @@
-"""What stands in a result: outcomes, arms, axes and assessment days, read from labels and attributes."""
+"""What a result says of itself: its outcomes, arms, sweep axes, assessments and scenario."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import InputError
+from retrowalk.simulation.table import axis_names
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Coordinates along `case` that are bookkeeping, not axes.
-BOOKKEEPING = frozenset({"case", "digest", "block"})
-
 
 @dataclass(frozen=True, slots=True)
-class OutcomeFacts:
+class OutcomeLabels:
     """How one outcome is measured, as the result's attributes say."""
 
     name: str
@@ -38,18 +36,22 @@ class OutcomeFacts:
 
 def outcome_names(ds: xr.Dataset) -> list[str]:
     """Outcomes of a result in the order of its variables."""
-    names = [str(name).removesuffix("_grade") for name in ds.data_vars if str(name).endswith("_grade")]
-    found = [name for name in names if name in ds.data_vars]
-    if not found:
+    graded = [str(name).removesuffix("_grade") for name in ds.data_vars if str(name).endswith("_grade")]
+    names = [name for name in graded if name in ds.data_vars]
+    if not names:
         raise InputError("this is no retrowalk result: it holds no outcome with its evidence grade")
-    return found
+    return names
 
 
-def facts(ds: xr.Dataset, outcome: str) -> OutcomeFacts:
-    """Attributes of one outcome, with plain words where one is missing."""
+def outcome_labels(ds: xr.Dataset) -> list[OutcomeLabels]:
+    """How each outcome of a result is measured; plain words stand in for missing attributes."""
+    return [_labels_of(ds, name) for name in outcome_names(ds)]
+
+
+def _labels_of(ds: xr.Dataset, outcome: str) -> OutcomeLabels:
     attrs = ds[outcome].attrs
     minimum = attrs.get("minimal_important_change")
-    return OutcomeFacts(
+    return OutcomeLabels(
         name=outcome,
         label=str(attrs.get("label") or attrs.get("long_name") or outcome.replace("_", " ")),
         unit=str(attrs.get("units", "")),
@@ -57,35 +59,33 @@ def facts(ds: xr.Dataset, outcome: str) -> OutcomeFacts:
         better=str(attrs.get("better", "higher")),
         minimal_important_change=float(minimum) if minimum is not None and float(minimum) > 0 else None,
         minimum_status=str(attrs.get("minimal_important_change_status", "")),
-        baseline_status=_baseline_status(ds, outcome),
+        baseline_status=_baseline_status(ds, f"{outcome}_baseline_status"),
     )
 
 
-def _baseline_status(ds: xr.Dataset, outcome: str) -> str:
-    name = f"{outcome}_baseline_status"
+def _baseline_status(ds: xr.Dataset, name: str) -> str:
     if name not in ds:
         return "unknown"
-    words = sorted({flag_word(ds[name], int(value)) for value in ds[name].values.ravel()})
-    return " or ".join(words)
+    return " or ".join(sorted({flag_word(ds[name], int(value)) for value in ds[name].values.ravel()}))
 
 
 def flag_word(array: xr.DataArray, value: int) -> str:
     """The meaning of one value of a CF flag variable."""
     meanings = array.attrs.get("flag_meanings", "")
     words = meanings.split() if isinstance(meanings, str) else [str(word) for word in meanings]
-    values = [int(flag) for flag in _as_list(array.attrs.get("flag_values", range(len(words))))]
+    values = _integers(array.attrs.get("flag_values", range(len(words))))
     return dict(zip(values, words, strict=False)).get(value, "unknown")
 
 
 def flag_words(array: xr.DataArray, value: int) -> list[str]:
     """The meanings of the bits that are set in one value of a CF flag variable with masks."""
     words = str(array.attrs.get("flag_meanings", "")).split()
-    masks = [int(mask) for mask in _as_list(array.attrs.get("flag_masks", ()))]
+    masks = _integers(array.attrs.get("flag_masks", ()))
     return [word for word, mask in zip(words, masks, strict=False) if value & mask]
 
 
-def _as_list(values: Any) -> list[Any]:  # noqa: ANN401  attributes come back as scalar, list or array
-    return list(values) if hasattr(values, "__iter__") else [values]
+def _integers(values: Any) -> list[int]:  # noqa: ANN401  attributes come back as scalar, list or array
+    return [int(value) for value in (values if hasattr(values, "__iter__") else [values])]
 
 
 def scenario_of(ds: xr.Dataset) -> dict[str, Any]:
@@ -121,13 +121,10 @@ def reference_arm(ds: xr.Dataset, wanted: str | None = None) -> str | None:
     return wanted or (recorded if recorded in arms else arms[0])
 
 
-def axes(ds: xr.Dataset) -> dict[str, str]:
+def axis_paths(ds: xr.Dataset) -> dict[str, str]:
     """Sweep axes that take more than one value: coordinate name -> path in the scenario."""
-    found = {}
-    for name, coordinate in ds.coords.items():
-        if coordinate.dims == ("case",) and str(name) not in BOOKKEEPING and len(set(coordinate.values)) > 1:
-            found[str(name)] = _path(str(name), coordinate.attrs)
-    return found
+    varied = [name for name in axis_names(ds) if len(set(ds[name].values)) > 1]
+    return {name: _path(name, ds[name].attrs) for name in varied}
 
 
 def _path(name: str, attrs: dict[Any, Any]) -> str:
@@ -150,9 +147,8 @@ def _last_word(path: str) -> str:
 def main_day(ds: xr.Dataset) -> int:
     """The assessment a reader asks for first: the last one before or at the end of training."""
     days = [int(day) for day in ds["day"].values]
-    end = training_days(scenario_of(ds))
-    inside = [day for day in days if 0 < day <= end] if end else []
-    return max(inside or days)
+    end = _training_days(scenario_of(ds))
+    return max([day for day in days if 0 < day <= end] or days)
 
 
 def at_days(ds: xr.Dataset, days: Sequence[int]) -> xr.Dataset:
@@ -160,19 +156,14 @@ def at_days(ds: xr.Dataset, days: Sequence[int]) -> xr.Dataset:
     return ds.sel(day=sorted({int(ds["day"].values[0]), *days}))
 
 
-def training_days(scenario: dict[str, Any]) -> int:
+def _training_days(scenario: dict[str, Any]) -> int:
     """Days from the start to the end of the last phase with sessions, over all arms; 0 if unknown."""
     ends = [0]
-    for arm in _values(scenario.get("arms")):
+    arms = scenario.get("arms")
+    for arm in arms.values() if isinstance(arms, dict) else ():
         weeks = 0.0
         for phase in arm.get("phases") or () if isinstance(arm, dict) else ():
             weeks += float(phase.get("weeks") or 0)
             if phase.get("sessions"):
                 ends.append(round(7 * weeks))
     return max(ends)
-
-
-def _values(arms: object) -> list[Any]:
-    if isinstance(arms, dict):
-        return list(arms.values())
-    return list(arms) if isinstance(arms, (list, tuple)) else []

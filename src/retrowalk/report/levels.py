@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from retrowalk.report.labels import arm_names, axes, axis_label
-from retrowalk.report.quantities import average
+from retrowalk.report.labels import arm_names, axis_label, axis_paths
+from retrowalk.report.summary import average, numpy_reductions
 
 if TYPE_CHECKING:
     import xarray as xr
 
 #: An axis with more levels than this, such as a Latin hypercube's, is read in thirds.
 MOST_LEVELS = 12
-#: Share of draws in which the best level must beat all others before it is said to be told from them.
+#: Share of draws in which the best level must beat all others before it counts as told from them.
 CERTAIN = 0.95
 
 
@@ -47,14 +47,14 @@ class Best:
     draws: int
 
     @property
-    def told_apart(self) -> bool:
+    def is_certain(self) -> bool:
         """Whether the best level can be told from all others."""
         return self.draws > 1 and self.share_best >= CERTAIN
 
 
 def read_axes(ds: xr.Dataset) -> list[Axis]:
     """Axes of a sweep that take more than one value."""
-    paths = axes(ds)
+    paths = axis_paths(ds)
     return [_axis(ds, name, path, axis_label(path, list(paths.values()))) for name, path in paths.items()]
 
 
@@ -89,26 +89,26 @@ def show(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+@numpy_reductions()
 def by_level(quantities: xr.Dataset, axis: Axis) -> xr.Dataset:
     """Average what `per_draw` gives over the cases of each level; ``case`` then counts levels.
 
-    Grades are the weakest among a level's cases, and what any case asks beyond the studies counts.
+    A level has the weakest grade of its cases (int8), and every extrapolation flag (uint8) that any of its
+    cases has.
     """
     import numpy as np
     import xarray as xr
 
-    bookkeeping = [name for name, array in quantities.coords.items() if "case" in array.dims]
-    bare = quantities.drop_vars(bookkeeping)
-    flags = [
-        name for name, array in bare.data_vars.items() if array.dtype.kind == "i" and "case" in array.dims
-    ]
-    bits = [name for name, array in bare.data_vars.items() if array.dtype.kind == "u"]
+    along_case = [name for name, array in quantities.coords.items() if "case" in array.dims]
+    bare = quantities.drop_vars(along_case)
+    grades = [name for name, array in bare.items() if array.dtype.kind == "i" and "case" in array.dims]
+    flags = [name for name, array in bare.items() if array.dtype.kind == "u"]
     parts = []
     for positions in axis.members:
         part = bare.isel(case=list(positions))
-        mean = part.drop_vars([*flags, *bits]).map(average, dim="case", keep_attrs=True)
-        weakest = {name: part[name].min("case", keep_attrs=True) for name in flags}
-        any_of = {name: part[name].reduce(np.bitwise_or.reduce, "case", keep_attrs=True) for name in bits}
+        mean = part.drop_vars([*grades, *flags]).map(average, dim="case")
+        weakest = {name: part[name].min("case") for name in grades}
+        any_of = {name: part[name].reduce(np.bitwise_or.reduce, "case") for name in flags}
         parts.append(mean.assign(weakest | any_of))
     return xr.concat(parts, "case", coords="minimal", compat="override", combine_attrs="override")
 

@@ -1,166 +1,62 @@
-"""A sweep as text: per outcome one table of levels per axis, and one sentence on the best level.
-
-The text a physiotherapist can read: one block per outcome, every interval named.
-"""
+"""A result as text that a physiotherapist can read: one block per outcome, every interval named."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from retrowalk.report.labels import OutcomeFacts, at_days, facts, main_day, outcome_names
+from retrowalk.errors import InputError
+from retrowalk.report.labels import (
+    OutcomeLabels,
+    arm_names,
+    at_days,
+    flag_words,
+    main_day,
+    outcome_labels,
+    scenario_of,
+)
 from retrowalk.report.levels import Best, read_axes
 from retrowalk.report.spreadsheet import AxisLevels, Row, arm_rows, axis_levels
-from retrowalk.report.text import (
-    Beyond,
-    align,
-    beyond_lines,
-    heading,
-    legend,
-    number,
-    outcome_heading,
-    paragraph,
-)
 from retrowalk.report.wording import (
+    DOSE_ASSUMED,
+    DOSE_MEANING,
     LUCK,
+    MARK,
     PEOPLE,
     UNKNOWN,
+    align,
     amount,
+    capitalised,
+    count,
     decimals,
+    dose_is_assumed,
     evidence_cell,
     evidence_words,
-    kinds,
+    grade_words,
+    in_sentence,
+    paragraph,
     percent,
+    reservation,
     signed,
     span,
     unit_words,
     verdict,
+    week,
 )
-from retrowalk.words import CAUTION, GRADES
+from retrowalk.scenario import number_of_cases, scenario_from_json
+from retrowalk.support.sentences import ASKED, Cases, sentences, spread_cases
+from retrowalk.words import CAUTION, GRADES, STATUSES, printable
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-def sweep_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> tuple[list[str], set[str]]:
-    """One block per outcome and assessment, and the evidence grades in them.
-
-    A block holds a table per axis and arm, then one sentence on the best levels.
-    """
-    views, asked = axis_levels(at_days(ds, days), reference), Beyond(ds)
-    blocks, grades = [], set[str]()
-    for known in (facts(ds, outcome) for outcome in outcome_names(ds)):
-        for day in days:
-            rows = [view.rows(known, [day]) for view in views]
-            grades = grades.union(*(kinds(_grade(row), _flags(row)) for found in rows for row in found))
-            block = _block(known, day, views, rows)
-            blocks.append("\n".join([block, *beyond_lines(asked.lines(known.name, day), known.label)]))
-    return blocks, grades
-
-
-def _block(known: OutcomeFacts, day: int, views: Sequence[AxisLevels], rows: Sequence[list[Row]]) -> str:
-    lines, clauses = [outcome_heading(known, rows[0][0]["baseline"])], []
-    for view, found in zip(views, rows, strict=True):
-        others = [other.axis.label for other in views if other is not view]
-        for arm in view.arms:
-            mine = [row for row in found if row["arm"] == arm]
-            lines += _level_table(known, view, others, mine)
-            clauses.append(_clause(known, view, view.best(known, arm, day), mine))
-    return "\n".join([*lines, paragraph(_sentence(clauses))])
-
-
-def _level_table(known: OutcomeFacts, view: AxisLevels, others: Sequence[str], rows: list[Row]) -> list[str]:
-    digits = decimals(known, number(rows[0]["baseline"]))
-    against = rows[0]["reference_arm"]
-    compared = f" against {against}" if against else ", change from day 0"
-    averaged = f", averaged over {' and '.join(others)}" if others else ""
-    thirds = " in thirds" if view.axis.in_thirds else ""
-    name = "difference" if against else "change"
-    cells = [
-        ["", "against", UNKNOWN, "change from", PEOPLE, "truly past", ""]
-        if against
-        else ["", "", UNKNOWN, "change from", PEOPLE, "truly past", ""],
-        [view.axis.label, against or "change", "(90 %)", "day 0", "(90 %)", "the minimum", "evidence"],
-    ]
-    cells += [_level_cells(row, name, digits) for row in rows]
-    if rows[0]["significant"] is not None:
-        _add_significance(cells, rows)
-    return [f"  {rows[0]['arm']}{compared}, by {view.axis.label}{thirds}{averaged}", *align(cells, indent=4)]
-
-
-def _level_cells(row: Row, name: str, digits: int) -> list[str]:
-    return [
-        row["level"],
-        signed(number(row[name]), digits),
-        span(number(row[f"{name}_lower"]), number(row[f"{name}_upper"]), digits),
-        signed(number(row["change"]), digits),
-        span(number(row["people_lower"]), number(row["people_upper"]), digits),
-        percent(number(row["responders_true"])),
-        evidence_cell(_grade(row), _flags(row)),
-    ]
-
-
-def _grade(row: Row) -> str:
-    """The grade of what the table compares: the difference, or the change where there is no reference arm."""
-    return str(row["difference_evidence"] or row["evidence"])
-
-
-def _flags(row: Row) -> str | None:
-    """What lies beyond the studies of what the table compares."""
-    name = "difference_extrapolation" if row["difference_evidence"] else "extrapolation"
-    flags: str | None = row[name]
-    return flags
-
-
-def _add_significance(cells: list[list[str]], rows: list[Row]) -> None:
-    added = ["trials", "p < .05", *(percent(number(row["significant"])) for row in rows)]
-    for line, cell in zip(cells, added, strict=True):
-        line.insert(-1, cell)
-
-
-def _clause(known: OutcomeFacts, view: AxisLevels, best: Best | None, rows: list[Row]) -> str:
-    """Whether the best level of one axis can be told from the others."""
-    name = view.axis.label if len(view.arms) == 1 else f"{view.axis.label} of {rows[0]['arm']}"
-    if best is None:
-        return f"{name} makes no difference"
-    if best.draws < 2:
-        return f"{name}: {best.level} comes out best; how sure this is cannot be said with one draw"
-    share, beats = percent(best.share_best), percent(best.share_beats_next)
-    if not best.told_apart:
-        return (
-            f"{name}: {best.level} comes out best but cannot be told from the others "
-            f"(best of all in {share} of draws, better than {best.next_level} in {beats})"
-        )
-    if view.axis.path.rsplit(".", 1)[-1] in AMOUNTS:
-        return f"{name}: {best.level} is best in {share} of draws, {BY_DOSE_LAW}{_size(known, best)}"
-    grades = {_grade(row) for row in rows}
-    reserved = {grade: known.reservation for grade, known in GRADES.items() if known.reservation}
-    if grades <= reserved.keys():
-        reasons = ", ".join(words for grade, words in reserved.items() if grade in grades)
-        return f"{name}: {best.level} is best in {share} of draws, {reasons}"
-    return f"{name}: {best.level} can be told from the others (best in {share} of draws){_size(known, best)}"
-
 
 #: Axes that only change how much is done, and why their best level says little.
 AMOUNTS = frozenset({"minutes", "weeks", "per_week", "times_per_day", "attendance", "completion"})
 BY_DOSE_LAW = "which the model assumes (its dose law never falls with the amount)"
 
 
-def _size(known: OutcomeFacts, best: Best) -> str:
-    digits = decimals(known, best.gap)
-    gap = amount(best.gap, digits, known.unit)
-    minimum = known.minimal_important_change
-    small = ", less than the minimal important change" if minimum and best.gap < minimum else ""
-    return f", {gap} better than the worst level{small}"
-
-
-def _sentence(clauses: list[str]) -> str:
-    words = "; ".join(clauses)
-    return f"{words[:1].upper()}{words[1:]}."
-
-
 def text_summary(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int] | None = None) -> str:
-    """A result as text: heading, one block per outcome, what the grades mean, and the safety note.
+    """A result as text: heading, one block per outcome, what the grades mean, and the caution.
 
     Parameters
     ----------
@@ -172,78 +68,263 @@ def text_summary(ds: xr.Dataset, *, reference: str | None = None, days: Sequence
         Assessment days to show; by default the one at the end of training.
     """
     days = list(days or [main_day(ds)])
-    tables = sweep_blocks if read_axes(ds) else arm_blocks
-    blocks, grades = tables(ds, reference=reference, days=days)
-    return "\n\n".join([heading(ds, days), *blocks, legend(ds, grades), paragraph(CAUTION, indent=0, hang=0)])
-
-
-def arm_blocks(ds: xr.Dataset, *, reference: str | None, days: Sequence[int]) -> tuple[list[str], set[str]]:
-    """One block per outcome and assessment, each with one line per arm; and the evidence grades in them."""
-    rows, asked = arm_rows(ds, reference=reference, days=days), Beyond(ds)
-    blocks, shown = [], set[str]()
-    for known in (facts(ds, outcome) for outcome in outcome_names(ds)):
+    axes = axis_levels(at_days(ds, days), reference) if read_axes(ds) else []
+    arms = [] if axes else arm_rows(ds, reference=reference, days=days)
+    beyond = _BeyondStudies(ds)
+    blocks, rows = [], list(arms)
+    for outcome in outcome_labels(ds):
+        by_axis = [levels.rows(outcome, days) for levels in axes]
+        rows += [row for table in by_axis for row in table]
+        mine = by_axis[0] if axes else [row for row in arms if row["outcome"] == outcome.name]
+        lines = [_outcome_heading(outcome, mine[0]["baseline"])]
         for day in days:
-            mine = [row for row in rows if (row["outcome"], row["day"]) == (known.name, day)]
-            blocks.append(_arm_block(known, mine, beyond_lines(asked.lines(known.name, day), known.label)))
-    for row in rows:
-        shown |= kinds(row["evidence"], row["extrapolation"])
-        shown |= kinds(row["difference_evidence"], row["difference_extrapolation"])
-    return blocks, shown
+            title = f"  Week {week(day)}:" if len(days) > 1 else ""
+            if axes:
+                tables = [[row for row in table if row["day"] == day] for table in by_axis]
+                body = _level_tables(outcome, day, axes, tables)
+            else:
+                body = _arm_table(outcome, [row for row in mine if row["day"] == day])
+            lines += [*filter(None, [title]), *body, *beyond.lines(outcome, day)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join([_heading(ds, days), *blocks, _legend(ds, rows), paragraph(CAUTION, indent=0, hang=0)])
 
 
-def _arm_block(known: OutcomeFacts, rows: list[Row], notes: Sequence[str]) -> str:
-    digits = decimals(known, rows[0]["baseline"] or 0.0)
-    lines = [outcome_heading(known, rows[0]["baseline"]), *arm_table(rows, digits)]
-    lines += [
-        comparison(known, row, digits)
-        for row in rows
-        if row["reference_arm"] and row["arm"] != row["reference_arm"]
+def _heading(ds: xr.Dataset, days: Sequence[int]) -> str:
+    """Title, who, how many, and which assessment the numbers are from."""
+    scenario = scenario_of(ds)
+    people = scenario.get("population") or {}
+    counts = [
+        f"{people.get('preset', 'people')}, {people.get('size', '?')} members per arm"
+        if people
+        else "members",
+        count(ds.sizes.get("draw", 1), "draw"),
     ]
-    return "\n".join([*lines, *notes])
+    if ds.sizes.get("replicate", 1) > 1:
+        counts.append(count(ds.sizes["replicate"], "replicate"))
+    if read_axes(ds):
+        counts.append(count(ds.sizes["case"], "case"))
+    if scenario.get("parameters") == "prior":
+        counts.append("the priors alone, without the evidence")
+    shown = ", ".join(f"week {week(day)}" for day in days)
+    others = [week(day) for day in map(int, ds["day"].values) if day > 0 and day not in days]
+    more = f" (also assessed: week {', '.join(others)})" if others else ""
+    title = str(ds.attrs.get("title") or scenario.get("title") or "retrowalk")
+    return (
+        f"{printable(title)}\n{printable('; '.join(counts))}.\nChange from day 0 to {shown}{more}.\n"
+        f'"{UNKNOWN}": where the mean lies with 90 % probability, given the evidence and the model.\n'
+        f'"{PEOPLE}": between which changes 90 % of the members lie.'
+    )
 
 
-def arm_table(rows: list[Row], digits: int) -> list[str]:
-    """Arms below each other: change, both intervals, responders, evidence."""
+def _outcome_heading(outcome: OutcomeLabels, baseline: float | None) -> str:
+    """Outcome, instrument, unit, direction of benefit, minimal important change and baseline."""
+    minimum = outcome.minimal_important_change
+    assumed = ", assumed" if outcome.minimum_status == "assumed" else ""
+    parts = [
+        outcome.instrument,
+        unit_words(outcome.unit).strip(),
+        f"{outcome.better} is better",
+        f"minimal important change {minimum:g}{assumed}" if minimum else "no minimal important change",
+    ]
+    title = f"{capitalised(outcome.label)} ({'; '.join(filter(None, parts))})"
+    start = "-" if baseline is None else amount(baseline, decimals(outcome, baseline), outcome.unit)
+    status = STATUSES.get(outcome.baseline_status, outcome.baseline_status)
+    return f"{paragraph(title, indent=0)}\n{paragraph(f'Baseline {start}, {status}.')}"
+
+
+def _arm_table(outcome: OutcomeLabels, rows: list[Row]) -> list[str]:
+    """Arms below each other, then a sentence on each arm's difference from the reference arm."""
+    digits = decimals(outcome, rows[0]["baseline"])
     cells = [
         ["", "", UNKNOWN, PEOPLE, "past the minimal important change", "", "", ""],
         ["arm", "change", "(90 %)", "(90 %)", "true", "observed", "false", "evidence"],
     ]
-    cells += [_arm_cells(row, digits) for row in rows]
-    return align(cells, spanning=4)
-
-
-def _arm_cells(row: Row, digits: int) -> list[str]:
-    return [
-        row["arm"],
-        signed(number(row["change"]), digits),
-        span(number(row["change_lower"]), number(row["change_upper"]), digits),
-        span(number(row["people_lower"]), number(row["people_upper"]), digits),
-        *(percent(number(row[f"responders_{kind}"])) for kind in ("true", "observed", "false")),
-        evidence_cell(row["evidence"], row["extrapolation"]),
+    cells += [
+        [
+            row["arm"],
+            signed(row["change"], digits),
+            span(row["change_lower"], row["change_upper"], digits),
+            span(row["people_lower"], row["people_upper"], digits),
+            *(percent(row[f"responders_{kind}"]) for kind in ("true", "observed", "false")),
+            evidence_cell(row["evidence"], row["extrapolation"]),
+        ]
+        for row in rows
     ]
+    compared = [row for row in rows if row["reference_arm"] and row["arm"] != row["reference_arm"]]
+    return [*align(cells, spanning=4), *(_comparison(outcome, row, digits) for row in compared)]
 
 
-def comparison(known: OutcomeFacts, row: Row, digits: int) -> str:
+def _comparison(outcome: OutcomeLabels, row: Row, digits: int) -> str:
     """One arm against the reference arm, in a sentence; with replicates a second one."""
-    mean, lower, upper = (
-        number(row[name]) for name in ("difference", "difference_lower", "difference_upper")
-    )
+    mean, lower, upper = (row[name] for name in ("difference", "difference_lower", "difference_upper"))
     grade = row["difference_evidence"]
     words = (
-        f"{row['arm']} against {row['reference_arm']}: {signed(mean, digits)}{unit_words(known.unit)} "
-        f"({UNKNOWN}: {span(lower, upper, digits)}): {verdict(mean, lower, upper, known, grade)}; "
+        f"{row['arm']} against {row['reference_arm']}: {signed(mean, digits)}{unit_words(outcome.unit)} "
+        f"({UNKNOWN}: {span(lower, upper, digits)}): {verdict(mean, lower, upper, outcome, grade)}; "
         f"evidence: {evidence_words(grade, row['difference_extrapolation'])}."
     )
     if row["significant"] is not None:
-        words += f" {_significance(row, digits)}"
+        low, high = row["significant_lower"], row["significant_upper"]
+        unknown = "" if low is None else f"; {UNKNOWN}: {percent(low)} to {percent(high)}"
+        words += (
+            f" Of trials of this size, {percent(row['significant'])} find a significant difference "
+            f"(p < .05{unknown}; {LUCK}: {span(row['luck_lower'], row['luck_upper'], digits)})."
+        )
     return paragraph(words)
 
 
-def _significance(row: Row, digits: int) -> str:
-    lower, upper = number(row["significant_lower"]), number(row["significant_upper"])
-    unknown = "" if lower != lower else f"; {UNKNOWN}: {percent(lower)} to {percent(upper)}"
-    luck = span(number(row["luck_lower"]), number(row["luck_upper"]), digits)
-    return (
-        f"Of trials of this size, {percent(row['significant'])} find a significant difference "
-        f"(p < .05{unknown}; {LUCK}: {luck})."
-    )
+def _level_tables(
+    outcome: OutcomeLabels, day: int, axes: Sequence[AxisLevels], tables: Sequence[list[Row]]
+) -> list[str]:
+    """A table per axis and arm of a sweep, then one sentence on the best level of each."""
+    lines, clauses = [], []
+    for levels, table in zip(axes, tables, strict=True):
+        others = [other.axis.label for other in axes if other is not levels]
+        for arm in levels.arms:
+            rows = [row for row in table if row["arm"] == arm]
+            lines += _level_table(outcome, levels, others, rows)
+            clauses.append(_best_level(outcome, levels, levels.best(outcome, arm, day), rows))
+    return [*lines, paragraph(f"{capitalised('; '.join(clauses))}.")]
+
+
+def _level_table(
+    outcome: OutcomeLabels, levels: AxisLevels, others: Sequence[str], rows: list[Row]
+) -> list[str]:
+    digits, against = decimals(outcome, rows[0]["baseline"]), rows[0]["reference_arm"]
+    compared = f" against {against}" if against else ", change from day 0"
+    averaged = f", averaged over {' and '.join(others)}" if others else ""
+    thirds = " in thirds" if levels.axis.in_thirds else ""
+    name = "difference" if against else "change"
+    cells = [
+        ["", "against" if against else "", UNKNOWN, "change from", PEOPLE, "truly past", ""],
+        [levels.axis.label, against or "change", "(90 %)", "day 0", "(90 %)", "the minimum", "evidence"],
+    ]
+    cells += [
+        [
+            row["level"],
+            signed(row[name], digits),
+            span(row[f"{name}_lower"], row[f"{name}_upper"], digits),
+            signed(row["change"], digits),
+            span(row["people_lower"], row["people_upper"], digits),
+            percent(row["responders_true"]),
+            evidence_cell(*_evidence(row)),
+        ]
+        for row in rows
+    ]
+    if rows[0]["significant"] is not None:
+        shares = [percent(row["significant"]) for row in rows]
+        for line, cell in zip(cells, ["trials", "p < .05", *shares], strict=True):
+            line.insert(-1, cell)
+    title = f"  {rows[0]['arm']}{compared}, by {levels.axis.label}{thirds}{averaged}"
+    return [printable(title), *align(cells, indent=4)]
+
+
+def _evidence(row: Row) -> tuple[str, str | None]:
+    """Grade and flags of what a table compares: the difference, or the change where there is no reference."""
+    if row["difference_evidence"]:
+        return row["difference_evidence"], row["difference_extrapolation"]
+    return row["evidence"], row["extrapolation"]
+
+
+def _best_level(outcome: OutcomeLabels, levels: AxisLevels, best: Best | None, rows: list[Row]) -> str:
+    """Whether the best level of one axis can be told from the others."""
+    name = levels.axis.label if len(levels.arms) == 1 else f"{levels.axis.label} of {rows[0]['arm']}"
+    if best is None:
+        return f"{name} makes no difference"
+    if best.draws < 2:
+        return f"{name}: {best.level} comes out best; how sure this is cannot be said with one draw"
+    share, beats = percent(best.share_best), percent(best.share_beats_next)
+    if not best.is_certain:
+        return (
+            f"{name}: {best.level} comes out best but cannot be told from the others "
+            f"(best of all in {share} of draws, better than {best.next_level} in {beats})"
+        )
+    gap = amount(best.gap, decimals(outcome, best.gap), outcome.unit)
+    minimum = outcome.minimal_important_change
+    small = ", less than the minimal important change" if minimum and best.gap < minimum else ""
+    size = f", {gap} better than the worst level{small}"
+    if levels.axis.path.rsplit(".", 1)[-1] in AMOUNTS:
+        return f"{name}: {best.level} is best in {share} of draws, {BY_DOSE_LAW}{size}"
+    grades = {_evidence(row)[0] for row in rows}
+    if all(reservation(grade) for grade in grades):
+        reasons = ", ".join(reservation(grade) for grade in GRADES if grade in grades)
+        return f"{name}: {best.level} is best in {share} of draws, {reasons}"
+    return f"{name}: {best.level} can be told from the others (best in {share} of draws){size}"
+
+
+def _legend(ds: xr.Dataset, rows: Iterable[Row]) -> str:
+    """What the evidence grades in the tables mean, and what the scenario's author put in."""
+    shown = {
+        (row[f"{of}evidence"], row[f"{of}extrapolation"])
+        for row in rows
+        for of in ("", "difference_")
+        # A table of levels shows the evidence for differences alone, where there are any.
+        if row[f"{of}evidence"] is not None and not ("level" in row and not of and row["difference_evidence"])
+    }
+    grades = {grade for grade, _ in shown}
+    lines = [f"  {grade_words(key)}: {grade.meaning}" for key, grade in GRADES.items() if key in grades]
+    if any(dose_is_assumed(grade, flags) for grade, flags in shown):
+        lines.append(paragraph(f"{MARK} {DOSE_ASSUMED}: {DOSE_MEANING}"))
+    first = "Evidence (an arm or level has the grade of the weakest part of what it does)"
+    lines = [first, *lines] if lines else ["Evidence: not recorded in this result"]
+    return "\n".join([*lines, *(paragraph(words) for words in _user_supplied(ds))])
+
+
+def _user_supplied(ds: xr.Dataset) -> list[str]:
+    """One line per gain or baseline that the scenario's author gave in place of a published one."""
+    scenario = scenario_of(ds)
+    lines = []
+    for own in scenario.get("gains") or ():
+        what = " ".join(str(own[name]) for name in ("modality", "direction") if own.get(name))
+        lines.append(f"user-supplied effect of {what} on {own['outcome']}; source: {own.get('source', '-')}")
+    baselines = (scenario.get("population") or {}).get("baseline") or {}
+    for outcome, own in baselines.items():
+        lines.append(f"user-supplied baseline of {outcome}; source: {own.get('source') or 'not given'}")
+    return lines
+
+
+class _BeyondStudies:
+    """What a result's scenarios ask beyond the studies.
+
+    Which arms go beyond them follows from the flags in the result, by how much from its scenario. A result
+    that records no ``o_extrapolation`` has nothing to say.
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+        self._cases = _cases_of(ds)
+
+    def lines(self, outcome: OutcomeLabels, day: int) -> list[str]:
+        """A heading and one line per component and what is asked of it up to a day, with the arms."""
+        arms = {arm: self._flags(outcome.name, arm, day) for arm in arm_names(self._ds)}
+        if not any(arms.values()):
+            return []
+        if self._cases is not None:
+            lines = sentences(self._cases, outcome.name, day, arms)
+        else:
+            asked = {arm: ", ".join(ASKED[flag] for flag in flags) for arm, flags in arms.items() if flags}
+            lines = [f"{arm}: {words}." for arm, words in asked.items()]
+        heading = printable(f"  Beyond the studies of {in_sentence(outcome.label)}:")
+        return [heading, *(paragraph(line, indent=4) for line in lines)] if lines else []
+
+    def _flags(self, outcome: str, arm: str, day: int) -> list[str]:
+        """What an arm goes beyond in any case."""
+        name = f"{outcome}_extrapolation"
+        if name not in self._ds:
+            return []
+        array = self._ds[name].sel(arm=arm, day=day)
+        words = {word for value in set(array.values.ravel().tolist()) for word in flag_words(array, value)}
+        return [flag for flag in ASKED if flag in words]
+
+
+def _cases_of(ds: xr.Dataset) -> Cases | None:
+    """The scenarios behind a result; None where they cannot be read."""
+    try:
+        whole = scenario_from_json(str(ds.attrs.get("scenario", "")))
+        if list(whole.arms) != arm_names(ds):
+            return None
+        if "case" in ds.dims:
+            return spread_cases(whole, [int(number) for number in ds["case"].values])
+        return spread_cases(whole) if number_of_cases(whole) == 1 else None
+    except (InputError, IndexError, ValueError):
+        return None

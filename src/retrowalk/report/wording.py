@@ -1,11 +1,13 @@
-"""Sentences, grades and rounding: how a result speaks to people who treat people."""
+"""How numbers, grades and differences are put into words, and lines laid out under each other."""
 
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Sequence
 
-from retrowalk.report.labels import OutcomeFacts
-from retrowalk.words import GRADES
+from retrowalk.report.labels import OutcomeLabels
+from retrowalk.words import GRADES, printable
 
 UNKNOWN = "what we do not know"
 PEOPLE = "how people differ"
@@ -17,34 +19,37 @@ DOSE_MEANING = (
     "no study of a part of it states minutes, sessions a week and weeks together; we assumed the rest"
 )
 
+#: Columns that a line of prose takes at most.
+WIDTH = 100
 
-def decimals(facts: OutcomeFacts, scale: float) -> int:
+
+def decimals(outcome: OutcomeLabels, scale: float | None) -> int:
     """Digits behind the point: a tenth of the minimal important change, else three figures of `scale`."""
-    step = facts.minimal_important_change / 10 if facts.minimal_important_change else abs(scale) / 100
+    minimum = outcome.minimal_important_change
+    step = minimum / 10 if minimum else abs(scale or 0.0) / 100
     if not math.isfinite(step) or step <= 0:
         return 2
     # A step just short of a power of ten, such as 0.009, is as good as that power.
     return min(max(0, -math.floor(math.log10(step * 1.12))), 6)
 
 
-def signed(value: float, digits: int) -> str:
+def signed(value: float | None, digits: int) -> str:
     """A change: always with its sign, zero without one, `-` where there is none."""
-    if not math.isfinite(value):
+    if value is None or not math.isfinite(value):
         return "-"
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text
 
 
-def span(lower: float, upper: float, digits: int) -> str:
+def span(lower: float | None, upper: float | None, digits: int) -> str:
     """An interval of changes in words."""
-    if not (math.isfinite(lower) and math.isfinite(upper)):
-        return "-"
-    return f"{signed(lower, digits)} to {signed(upper, digits)}"
+    ends = signed(lower, digits), signed(upper, digits)
+    return "-" if "-" in ends else " to ".join(ends)
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
     """A share as per cent; never 0 % or 100 % unless it is exactly that."""
-    if not math.isfinite(share):
+    if share is None or not math.isfinite(share):
         return "-"
     shown = round(100 * share)
     if shown == 0 and share > 0:
@@ -54,57 +59,9 @@ def percent(share: float) -> str:
     return f"{shown} %"
 
 
-def verdict(mean: float, lower: float, upper: float, facts: OutcomeFacts, grade: str) -> str:
-    """What may be said about a difference, never more than its interval and its evidence carry."""
-    if not (math.isfinite(lower) and math.isfinite(upper)):
-        return "with one draw nothing can be said about how sure this is"
-    if lower <= 0 <= upper:
-        return "cannot be told from no effect"
-    word = "better" if facts.sign * mean > 0 else "worse"
-    if (known := GRADES.get(grade)) and known.reservation:
-        return f"{word} in the model, {known.reservation}"
-    minimum = facts.minimal_important_change
-    if minimum is not None and abs(mean) < minimum:
-        return f"{word}, but by less than the minimal important change"
-    return word
-
-
-def grade_words(grade: str) -> str:
-    """An evidence grade in words for a table."""
-    known = GRADES.get(grade)
-    return known.label if known else grade.replace("_", " ")
-
-
-def evidence_words(grade: str, flags: str | None) -> str:
-    """A grade with the reservation that the dose of the studies behind it is assumed."""
-    return grade_words(grade) + (f", {DOSE_ASSUMED}" if is_assumed(grade, flags) else "")
-
-
-def evidence_cell(grade: str, flags: str | None) -> str:
-    """As `evidence_words` with a mark, where there is little room."""
-    return grade_words(grade) + (MARK if is_assumed(grade, flags) else "")
-
-
-def kinds(grade: str | None, flags: str | None) -> set[str]:
-    """What a legend has to explain of one piece of evidence."""
-    return set() if grade is None else {grade, *(("dose_assumed",) if is_assumed(grade, flags) else ())}
-
-
-def is_assumed(grade: str, flags: str | None) -> bool:
-    """Whether studies stand behind a grade of which none states its whole dose."""
-    known = GRADES.get(grade)
-    return known is not None and known.trained and "dose_assumed" in (flags or "").split()
-
-
-def grade_meaning(grade: str) -> str:
-    """What an evidence grade means, in one line."""
-    known = GRADES.get(grade)
-    return known.meaning if known else ""
-
-
-def in_sentence(label: str) -> str:
-    """A label as it stands inside a sentence: knee pain, but VO2max."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+def amount(value: float, digits: int, unit: str) -> str:
+    """A quantity without sign, with its unit."""
+    return f"{abs(value):.{digits}f}{unit_words(unit)}"
 
 
 def unit_words(unit: str) -> str:
@@ -112,6 +69,110 @@ def unit_words(unit: str) -> str:
     return "" if unit in ("", "1") else f" {unit}"
 
 
-def amount(value: float, digits: int, unit: str) -> str:
-    """A quantity without sign, with its unit."""
-    return f"{abs(value):.{digits}f}{unit_words(unit)}"
+def week(day: int) -> str:
+    """A day as weeks: 6, 6.5."""
+    return f"{day / 7:.3g}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun in the singular or plural."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def in_sentence(label: str) -> str:
+    """A label as it stands inside a sentence: knee pain, but VO2max."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
+def capitalised(words: str) -> str:
+    """Words with a capital first letter, the rest as it is."""
+    return words[:1].upper() + words[1:]
+
+
+def verdict(
+    mean: float | None, lower: float | None, upper: float | None, outcome: OutcomeLabels, grade: str
+) -> str:
+    """What may be said about a difference, never more than its interval and its evidence carry."""
+    if mean is None or lower is None or upper is None:
+        return "with one draw nothing can be said about how sure this is"
+    if lower <= 0 <= upper:
+        return "cannot be told from no effect"
+    word = "better" if outcome.sign * mean > 0 else "worse"
+    if reason := reservation(grade):
+        return f"{word} in the model, {reason}"
+    minimum = outcome.minimal_important_change
+    if minimum is not None and abs(mean) < minimum:
+        return f"{word}, but by less than the minimal important change"
+    return word
+
+
+def reservation(grade: str) -> str:
+    """Why an interval that leaves zero out still claims nothing under a grade; empty where it does."""
+    return GRADES[grade].reservation if grade in GRADES else ""
+
+
+def grade_words(grade: str) -> str:
+    """An evidence grade in words for a table."""
+    return GRADES[grade].label if grade in GRADES else grade.replace("_", " ")
+
+
+def evidence_words(grade: str, flags: str | None) -> str:
+    """A grade with the reservation that the dose of the studies behind it is assumed."""
+    return grade_words(grade) + (f", {DOSE_ASSUMED}" if dose_is_assumed(grade, flags) else "")
+
+
+def evidence_cell(grade: str, flags: str | None) -> str:
+    """As `evidence_words` with a mark, where there is little space."""
+    return grade_words(grade) + (MARK if dose_is_assumed(grade, flags) else "")
+
+
+def dose_is_assumed(grade: str, flags: str | None) -> bool:
+    """Whether trials stand behind a grade of which none states its whole dose."""
+    return grade in GRADES and GRADES[grade].trained and "dose_assumed" in (flags or "").split()
+
+
+def paragraph(words: str, *, indent: int = 2, hang: int = 2) -> str:
+    """Words wrapped to a width that fits a terminal and a page, continued `hang` spaces further in."""
+    margin = " " * indent
+    return textwrap.fill(
+        printable(words),
+        WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin + " " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def align(cells: Sequence[Sequence[str]], *, spanning: int | None = None, indent: int = 2) -> list[str]:
+    """Lay rows of cells out under each other: the first and last column to the left, others to the right.
+
+    Parameters
+    ----------
+    cells : sequence of rows
+        Rows of equal length; the first one or two hold the headings.
+    spanning : int, optional
+        The column whose cell in the first row stands above it and the two behind it, and takes no width.
+    indent : int
+        Spaces in front of every line.
+    """
+    cells = [[printable(text) for text in row] for row in cells]
+    widths = [
+        max(len(row[column]) for i, row in enumerate(cells) if not (i == 0 and column == spanning))
+        for column in range(len(cells[0]))
+    ]
+    if spanning is not None:
+        width = sum(widths[spanning : spanning + 3]) + 4
+        widths[spanning] += max(0, len(cells[0][spanning]) - width)
+    lines = []
+    for i, row in enumerate(cells):
+        words = [_pad(text, widths[column], column, len(row)) for column, text in enumerate(row)]
+        if i == 0 and spanning is not None:
+            wide = row[spanning].rjust(sum(widths[spanning : spanning + 3]) + 4)
+            words[spanning : spanning + 3] = [wide]
+        lines.append((" " * indent + "  ".join(words)).rstrip())
+    return lines
+
+
+def _pad(text: str, width: int, column: int, columns: int) -> str:
+    return text.ljust(width) if column in (0, columns - 1) else text.rjust(width)

@@ -212,8 +212,9 @@ def tabulate(
     return Table(data, kept, dict(attributes))
 
 
-#: Coordinates along `case` that are no axes.
-_BOOKKEEPING = ("case",)
+def axis_names(dataset: xr.Dataset) -> list[str]:
+    """Coordinates of the sweep's axes: all along ``case`` but ``case`` itself, which numbers the cases."""
+    return [str(name) for name, array in dataset.coords.items() if array.dims == ("case",) and name != "case"]
 
 
 def to_grid(dataset: xr.Dataset) -> xr.Dataset:
@@ -237,8 +238,7 @@ def to_grid(dataset: xr.Dataset) -> xr.Dataset:
     """
     if "case" not in dataset.dims:
         raise InputError("to_grid: this result has no case dim, so there is nothing to unstack")
-    axes = [str(name) for name, coordinate in dataset.coords.items()
-            if coordinate.dims == ("case",) and name not in _BOOKKEEPING]  # fmt: skip
+    axes = axis_names(dataset)
     if not axes:
         raise InputError("to_grid: this result has no sweep axes")
     levels = {axis: list(dict.fromkeys(dataset[axis].values.tolist())) for axis in axes}
