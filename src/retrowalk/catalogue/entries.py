@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from retrowalk.tables import Row
 
 Status = Literal["measured", "derived", "assumed"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _read_units(text: object) -> object:
+    """Units and factors of a cell such as ``m; cm 0.01``; the first unit has none."""
+    if not isinstance(text, str):
+        return text
+    first, *others = (part.strip() for part in text.split(";"))
+    units = {first: 1.0}
+    for other in others:
+        unit, _, factor = other.rpartition(" ")
+        try:
+            units[unit] = float(Fraction(factor))
+        except (ValueError, ZeroDivisionError):
+            units[unit] = 0.0
+        if not (unit and units[unit] > 0):
+            raise ValueError(f"{other!r} is no unit with a factor above 0 to {first!r}, such as 'cm 0.01'")
+    return units
 
 
 class Outcome(Row):
@@ -21,6 +39,8 @@ class Outcome(Row):
     long_name: str
     instrument: str
     unit: str
+    evidence_units: Annotated[dict[str, float], BeforeValidator(_read_units)]
+    """Units in which studies report it, each with its factor to the first: ``m; cm 0.01; km/h 5/18``."""
     link: Literal["log", "logit", "identity"]
     """Scale on which training responses add."""
     lower: float | None = None
@@ -57,6 +77,18 @@ class Modality(Row):
     """m/s; None where no speed equation applies."""
     reference_grade: float = 0.0
     """Fraction, not per cent."""
+    cost_level: Annotated[float, Field(ge=0)] | None = None
+    """Oxygen per metre on the level [ml/kg/m], above the 3.5 ml/kg/min of rest."""
+    cost_climb: Annotated[float, Field(ge=0)] | None = None
+    """Oxygen per metre climbed [ml/kg/m]."""
+    backward_ratio: Literal["", "walk", "run"] = ""
+    """Whose ratio of backward to forward cost a backward component has; its forward one has the equation."""
+    slowest: Positive | None = None
+    """Speeds [m/s] and grades (fractions) outside which a session is refused; downhill always is."""
+    fastest: Positive | None = None
+    steepest: Share | None = None
+    speed_source: str = ""
+    """Where the equation and its limits come from."""
     met: Annotated[float, Field(gt=1)] | None = None
     """METs of the reference session; None where they follow from the speed."""
     met_status: Status | None = None
@@ -67,6 +99,11 @@ class Modality(Row):
     def _cost_is_known_one_way(self) -> Self:
         if (self.met is None) == (self.reference_speed is None):
             raise ValueError("give either met or reference_speed")
+        equation = ("backward_ratio",) if self.direction == "backward" else ("cost_level", "cost_climb")
+        needed = () if self.met is not None else (*equation, "slowest", "fastest", "steepest")
+        absent = [name for name in needed if getattr(self, name) in (None, "")]
+        if absent:
+            raise ValueError(f"a component with a speed needs {', '.join(absent)}")
         return self
 
 

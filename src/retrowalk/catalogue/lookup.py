@@ -86,19 +86,50 @@ def _table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
 
 @cache
 def outcomes() -> dict[str, Outcome]:
-    """Return the thirteen outcomes by name, in their fixed order."""
+    """Return the outcomes by name, in their fixed order."""
     return {row.name: row for row in _table("outcomes", Outcome)}
 
 
 @cache
 def modalities() -> dict[str, Modality]:
     """Return the training components by name, in their fixed order."""
-    return {row.name: row for row in _table("modalities", Modality)}
+    rows = {row.name: row for row in _table("modalities", Modality)}
+    for row in rows.values():
+        directions = {other.direction for other in rows.values() if other.modality == row.modality}
+        if directions not in ({""}, {"forward", "backward"}):
+            raise InputError(
+                f"modalities.csv: {row.modality} has components {', '.join(sorted(directions))}; a modality "
+                "has a forward and a backward one, or a single one without a direction"
+            )
+    return rows
+
+
+@cache
+def components(modality: str) -> dict[str, Modality]:
+    """Training components of a modality by direction: ``forward`` and ``backward``, or ``""`` alone.
+
+    Raises
+    ------
+    InputError
+        For an unknown modality, naming those that exist.
+
+    Examples
+    --------
+    >>> components("walk")["backward"].name
+    'walk_backward'
+    >>> list(components("cycling"))
+    ['']
+    """
+    rows = {row.direction: row for row in modalities().values() if row.modality == modality}
+    if not rows:
+        choices = ", ".join(dict.fromkeys(row.modality for row in modalities().values()))
+        raise InputError(f"unknown modality '{modality}': known are {choices}")
+    return {str(direction): row for direction, row in rows.items()}
 
 
 @cache
 def populations() -> dict[str, Population]:
-    """Return the eight populations by name, in their fixed order."""
+    """Return the populations by name, in their fixed order."""
     return {row.name: row for row in _table("populations", Population)}
 
 
@@ -208,7 +239,13 @@ def measurement(population: str, outcome: str) -> Measurement:
 
 def _measurement_row(kind: str, outcome: str, population: str) -> MeasurementRow:
     chosen = _chosen_measurements()
-    return chosen.get((kind, outcome, population)) or chosen[kind, outcome, ANY]
+    row = chosen.get((kind, outcome, population)) or chosen.get((kind, outcome, ANY))
+    if row is None:
+        raise InputError(
+            f"measurement.csv has no row chosen for the {kind} of '{outcome}' in '{population}' or in 'any' "
+            "population: mark one in its column 'chosen'"
+        )
+    return row
 
 
 def _source(row: MeasurementRow) -> str:

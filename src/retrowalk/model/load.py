@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from retrowalk.catalogue import modalities
+from retrowalk.catalogue import components, modalities
 from retrowalk.errors import InputError
-from retrowalk.model.metabolic import LIMITS, REST, mets
+from retrowalk.model.metabolic import REST, check_limits, mets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,17 +107,19 @@ def split(session: Session) -> dict[str, Bout]:
         of a modality that has none, or an intensity that no backward speed of at least 0.2 m/s matches.
     """
     _check(session)
-    components = _components(session.modality)
     if session.minutes == 0:
         return {}
-    if "forward" not in components:
-        return {components[""]: Bout(session.minutes, None, 0.0)}
-    forward, backward = components["forward"], components["backward"]
-    speed = session.speed if session.speed is not None else _reference_speed(forward)
-    share, grade = session.backward_share, session.grade
+    rows = components(session.modality)
+    first = rows.get("forward") or rows[""]
+    speed, grade = session.speed if session.speed is not None else first.reference_speed, session.grade
+    if "backward" not in rows or speed is None:
+        if speed is not None:
+            check_limits(first.name, speed, grade)
+        return {first.name: Bout(session.minutes, speed, grade)}
+    forward, backward, share = rows["forward"].name, rows["backward"].name, session.backward_share
     bouts: dict[str, Bout] = {}
     if share < 1:
-        mets(forward, speed, grade)  # refuses what the equation does not cover
+        check_limits(forward, speed, grade)
         bouts[forward] = Bout((1.0 - share) * session.minutes, speed, grade)
     if share > 0:
         minutes, pace = share * session.minutes, speed
@@ -125,7 +127,7 @@ def split(session: Session) -> dict[str, Bout]:
             minutes *= (mets(forward, speed, grade) - 1.0) / (mets(backward, speed, grade) - 1.0)
         elif session.match == "intensity":
             pace = matched_speed(forward, backward, speed, grade)
-        mets(backward, pace, grade)
+        check_limits(backward, pace, grade)
         bouts[backward] = Bout(minutes, pace, grade)
     return bouts
 
@@ -140,7 +142,8 @@ def matched_speed(forward: str, backward: str, speed: float, grade: float) -> fl
         If u lies below 0.2 m/s or outside the speeds of the backward component.
     """
     target = mets(forward, speed, grade)
-    low, high = max(SLOWEST_MATCH, LIMITS[backward].slowest), LIMITS[backward].fastest
+    row = modalities()[backward]
+    low, high = max(SLOWEST_MATCH, row.slowest or 0.0), row.fastest or math.inf
     if not mets(backward, low, grade) <= target <= mets(backward, high, grade):
         raise InputError(
             f"match: intensity finds no backward speed from {low:g} to {high:g} m/s that costs the "
@@ -208,24 +211,6 @@ def _reference(component: str) -> Bout:
     return Bout(row.reference_minutes, row.reference_speed, row.reference_grade)
 
 
-def _reference_speed(component: str) -> float:
-    speed = modalities()[component].reference_speed
-    if speed is None:
-        raise InputError(f"{component} has no reference speed: give the session one")
-    return speed
-
-
-@cache
-def _components(modality: str) -> dict[str, str]:
-    found: dict[str, str] = {
-        row.direction: row.name for row in modalities().values() if row.modality == modality
-    }
-    if not found:
-        known = ", ".join(dict.fromkeys(row.modality for row in modalities().values()))
-        raise InputError(f"unknown modality '{modality}': known are {known}")
-    return found
-
-
 def _check(session: Session) -> None:
     if not 0 <= session.minutes < math.inf:
         raise InputError(f"minutes must be at least 0, not {session.minutes:g}")
@@ -233,9 +218,12 @@ def _check(session: Session) -> None:
         raise InputError(f"backward_share must be between 0 and 1, not {session.backward_share:g}")
     if session.match not in ("time", "energy", "intensity"):
         raise InputError(f"match must be time, energy or intensity, not {session.match!r}")
-    on_foot = "forward" in _components(session.modality)
-    if not on_foot and (session.speed is not None or session.grade != 0 or session.backward_share != 0):
-        raise InputError(f"{session.modality} takes no speed, grade or backward_share: only walk and run do")
+    rows = components(session.modality)
+    if session.backward_share != 0 and "backward" not in rows:
+        raise InputError(f"{session.modality} takes no backward_share: it has no backward direction")
+    has_speed = next(iter(rows.values())).reference_speed is not None
+    if not has_speed and (session.speed is not None or session.grade != 0):
+        raise InputError(f"{session.modality} takes no speed and no grade: its cost is one number a minute")
 
 
 def practised(minutes: ArrayLike, constant: ArrayLike) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Metabolic cost of walking and running in both directions, and of the other components per minute."""
+"""Metabolic cost of training components: by speed and grade in both directions, or per minute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import Literal, NamedTuple
 
-from retrowalk.catalogue import modalities
+from retrowalk.catalogue import Modality, components, modalities
 from retrowalk.errors import InputError
 from retrowalk.tables import Row, read_table
 
@@ -18,49 +18,16 @@ REST = 3.5
 BACKWARD_TRANSITION = 1.63
 
 
-class Limits(NamedTuple):
-    """Where a speed equation is used, and the narrower range that its sources cover.
-
-    Parameters
-    ----------
-    slowest, fastest : float
-        Speeds [m/s] outside which a session is refused.
-    studied_slowest, studied_fastest : float
-        Speeds [m/s] outside which the result is an extrapolation.
-    steepest, studied_steepest : float
-        The same for the grade (fraction); downhill is refused.
-    """
-
-    slowest: float
-    fastest: float
-    studied_slowest: float
-    studied_fastest: float
-    steepest: float
-    studied_steepest: float
-
-
-#: Studied ranges: forward 50-100 m/min walking and from 80 m/min running (the equations' own), backward
-#: walking clarkson1997 and myatt1995 with grades from korean_women_graded_bw, backward running
-#: wright_weyand2001 with grades from Rasica 2020. The wider limits are ours: slow patients, race walkers and
-#: elite runners stay in; cavagna2012 saw backward running from 0.83 to 4.7 m/s.
-LIMITS: dict[str, Limits] = {
-    "walk_forward": Limits(0.2, 2.2, 0.83, 1.67, 0.30, 0.15),
-    "walk_backward": Limits(0.2, 2.0, 0.89, 1.91, 0.15, 0.125),
-    "run_forward": Limits(1.33, 6.5, 1.33, 5.5, 0.30, 0.15),
-    "run_backward": Limits(0.83, 4.7, 1.75, 3.5, 0.25, 0.25),
-}
-
-
 def mets(component: str, speed: float | None = None, grade: float = 0.0) -> float:
     """Metabolic cost of a component in METs (multiples of 3.5 ml/kg/min).
 
-    Walking and running forward follow the ACSM equations, gait by gait as the component says and whatever the
-    speed within its limits; backward movement costs `backward_ratio` times the forward cost above rest:
+    At v m/s and grade g, with the catalogue's cost_level a and cost_climb b [ml/kg/m],
 
-        MET_f = (3.5 + 6 v + 108 v g) / 3.5  walking         (3.5 + 12 v + 54 v g) / 3.5  running
-        MET_b = 1 + r (MET_f - 1)
+        MET_f = (3.5 + 60 v (a + b g)) / 3.5        MET_b = 1 + r (MET_f - 1)
 
-    Every other component has one value in the catalogue, the same for each minute.
+    for components with a speed and, if they go backward, the ratio r of `backward_ratio`. Walking and running
+    have the coefficients of `walking_vo2` and `running_vo2`, whatever the speed within their limits. Every
+    other component has one value in the catalogue, the same for each minute.
 
     Parameters
     ----------
@@ -75,6 +42,11 @@ def mets(component: str, speed: float | None = None, grade: float = 0.0) -> floa
     ------
     InputError
         For an unknown component, a speed or grade outside the limits, or one that it does not have.
+
+    Examples
+    --------
+    >>> round(mets("walk_forward", 1.0), 3)
+    2.714
     """
     row = modalities().get(component)
     if row is None:
@@ -87,12 +59,22 @@ def mets(component: str, speed: float | None = None, grade: float = 0.0) -> floa
     if pace is None:
         raise InputError(f"{component} has no reference speed: give one")
     check_limits(component, pace, grade)
-    gait, direction = component.split("_")
-    forward = walking_vo2(pace, grade) if gait == "walk" else running_vo2(pace, grade)
-    above_rest = forward / REST - 1.0
-    if direction == "forward":
-        return 1.0 + above_rest
-    return 1.0 + backward_ratio(gait, pace, grade) * above_rest
+    directions = components(row.modality)
+    forward = directions["forward"] if row.direction else row
+    above_rest = oxygen_uptake(forward, pace, grade) / REST - 1.0
+    if row.backward_ratio:
+        return 1.0 + backward_ratio(row.backward_ratio, pace, grade) * above_rest
+    return 1.0 + above_rest
+
+
+def oxygen_uptake(component: Modality, speed: float, grade: float = 0.0) -> float:
+    """Gross oxygen uptake of a component with a cost equation [ml/kg/min]; see `mets`.
+
+    VO2 = 3.5 + S (a + b g), with S the speed in m/min.
+    """
+    if component.cost_level is None or component.cost_climb is None:
+        raise InputError(f"{component.name} has no cost equation")
+    return REST + 60.0 * speed * (component.cost_level + component.cost_climb * grade)
 
 
 def walking_vo2(speed: float, grade: float = 0.0) -> float:
@@ -104,7 +86,7 @@ def walking_vo2(speed: float, grade: float = 0.0) -> float:
     at 3.5 mph where the 2011 Compendium has 4.3; and it misses how steeply the cost of walking rises above
     1.8 m/s (5 mph: 4.8 METs against 8.3). At 2.5 mph both have 2.9 to 3.0.
     """
-    return REST + 60.0 * speed * (0.1 + 1.8 * grade)
+    return oxygen_uptake(modalities()["walk_forward"], speed, grade)
 
 
 def running_vo2(speed: float, grade: float = 0.0) -> float:
@@ -113,7 +95,7 @@ def running_vo2(speed: float, grade: float = 0.0) -> float:
     ACSM equation, source as for `walking_vo2`; meant for more than 134 m/min, and from 80 m/min on if truly
     running. At 6 mph it gives 10.2 METs where the 2024 Compendium has 9.3.
     """
-    return REST + 60.0 * speed * (0.2 + 0.9 * grade)
+    return oxygen_uptake(modalities()["run_forward"], speed, grade)
 
 
 class BackwardRatio(NamedTuple):
@@ -211,21 +193,10 @@ def _terms(row: CostRow) -> list[float]:
 
 def check_limits(component: str, speed: float, grade: float) -> None:
     """Refuse a speed or grade at which the component's equation says nothing."""
-    limits = LIMITS[component]
-    words = component.replace("_", " ")
-    if not limits.slowest <= speed <= limits.fastest:
-        raise InputError(
-            f"speed {speed:g} m/s is outside the {limits.slowest:g} to {limits.fastest:g} m/s of {words}"
-        )
-    if not 0 <= grade <= limits.steepest:
-        hint = "downhill has no equation here" if grade < 0 else "grades are fractions: 5 % is 0.05"
-        raise InputError(f"grade {grade:g} is outside the 0 to {limits.steepest:g} of {words}: {hint}")
-
-
-def outside_studied(component: str, speed: float, grade: float = 0.0) -> bool:
-    """Whether a speed or grade lies beyond what the sources of the component's equation cover."""
-    limits = LIMITS.get(component)
-    if limits is None:
-        return False
-    studied_speed = limits.studied_slowest <= speed <= limits.studied_fastest
-    return not (studied_speed and 0 <= grade <= limits.studied_steepest)
+    row, words = modalities()[component], component.replace("_", " ")
+    slowest, fastest, steepest = row.slowest or 0.0, row.fastest or math.inf, row.steepest or 0.0
+    if not slowest <= speed <= fastest:
+        raise InputError(f"speed {speed:g} m/s is outside the {slowest:g} to {fastest:g} m/s of {words}")
+    if not 0 <= grade <= steepest:
+        hint = "downhill has no equation" if grade < 0 else "grades are fractions: 5 % is 0.05"
+        raise InputError(f"grade {grade:g} is outside the 0 to {steepest:g} of {words}: {hint}")
