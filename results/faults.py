@@ -60,8 +60,8 @@ def page(rows: list[tuple[str, str, int, list[str]]], step: int) -> str:
         "command later ends with all values equal to those of an undisturbed run.",
         "",
         "Two writers: A (seed 7) is held at a call, its store is moved, removed or exchanged for a copy, B "
-        "starts at the same path and is held too, and both go on in either order. No store holds two seeds, and the "
-        "writer that lost its store writes nothing more.",
+        "starts at the same path and is held too, and both go on in either order. No store holds two "
+        "seeds, and the writer that lost its store writes nothing more.",
         "",
         "| command | fault | calls tried | broken promises |",
         "|---|---|---|---|",

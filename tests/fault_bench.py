@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fault_injection import EXPORT, SCENARIO, SWEEP, Done, Fault, Server
+from fault_injection import EXPORT, SCENARIO, SWEEP, UNDISTURBED, Done, Fault, Server
 
 #: Kinds of damage; see `fault_shim.c`.
 KINDS = ("eio", "full", "eintr", "short", "kill", "tear")
@@ -87,7 +87,7 @@ class Bench:
         self.exported = (folder / "s.nc").read_bytes()
         assert not self.right[7].equals(self.right[8])
 
-    def _make(self, name: str, words: tuple[str, ...], fault: Fault = Fault(), code: int = 0) -> Done:
+    def _make(self, name: str, words: tuple[str, ...], fault: Fault = UNDISTURBED, code: int = 0) -> Done:
         (self.folder / name).mkdir(parents=True)
         (self.folder / name / "s.yaml").write_text(SCENARIO)
         done = self.server.run(words, self.folder / name, fault)

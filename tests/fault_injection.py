@@ -59,6 +59,9 @@ class Fault:
     at: int = 0
 
 
+UNDISTURBED = Fault()
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command did: its exit code (minus the signal's number), its words, its calls in order."""
@@ -126,7 +129,7 @@ class Server:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def start(self, words: tuple[str, ...], cwd: Path, fault: Fault = Fault()) -> Running:
+    def start(self, words: tuple[str, ...], cwd: Path, fault: Fault = UNDISTURBED) -> Running:
         """Start a command in a folder; calls that touch files under that folder count."""
         self._number += 1
         log = self._folder / f"{self._number}.log"
@@ -139,7 +142,7 @@ class Server:
         }
         return Running(self, log, self.ask(request)["pid"])
 
-    def run(self, words: tuple[str, ...], cwd: Path, fault: Fault = Fault()) -> Done:
+    def run(self, words: tuple[str, ...], cwd: Path, fault: Fault = UNDISTURBED) -> Done:
         return self.start(words, cwd, fault).wait()
 
     def close(self) -> None:
@@ -148,7 +151,7 @@ class Server:
         self.process.wait()
 
 
-def as_typed(shim: Path, words: tuple[str, ...], cwd: Path, log: Path, fault: Fault = Fault()) -> Done:
+def as_typed(shim: Path, words: tuple[str, ...], cwd: Path, log: Path, fault: Fault = UNDISTURBED) -> Done:
     """Run the installed script, as a user types it."""
     told = {"FAULT_FOLDER": cwd.resolve(), "FAULT_KIND": fault.kind, "FAULT_AT": fault.at, "FAULT_LOG": log}
     env = {**os.environ, "LD_PRELOAD": str(shim), **{name: str(value) for name, value in told.items()}}
