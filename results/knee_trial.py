@@ -15,7 +15,7 @@ import xarray as xr
 import retrowalk
 from retrowalk.catalogue import outcomes
 from retrowalk.scenario import scenario_from_data
-from retrowalk.support.sentences import sentences, spread_cases
+from retrowalk.support import sample_cases, sentences
 
 HERE = Path(__file__).parent
 PUBLISHED = "alghadir2019"
@@ -73,7 +73,7 @@ def beyond_studies() -> list[str]:
     scenario = retrowalk.load_scenario(HERE.parent / "scenarios" / "knee_trial.yaml")
     lines = []
     for outcome in scenario.outcomes:
-        found = sentences(spread_cases(scenario), outcome, DAY)
+        found = sentences(sample_cases(scenario), outcome, DAY)
         lines += [f"- {outcomes()[outcome].label}: {one}" for one in found]
     if not lines:
         return ["No arm goes beyond what was studied of its training on these outcomes.", ""]

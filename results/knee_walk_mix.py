@@ -16,7 +16,7 @@ import xarray as xr
 
 import retrowalk
 from retrowalk.scenario import scenario_from_json
-from retrowalk.support.sentences import respects, spread_cases
+from retrowalk.support import brief_sentences, sample_cases
 
 OUTCOMES = ("knee_pain", "disability", "quadriceps_strength")
 COLOURS = {10: "#9ecae1", 20: "#3182bd", 30: "#08306b"}
@@ -32,7 +32,7 @@ def difference(result: xr.Dataset, outcome: str) -> xr.DataArray:
 def beyond_studies(result: xr.Dataset, outcome: str) -> list[str]:
     """In what some of the cases go beyond the studies of an outcome, by kind of training."""
     scenario = scenario_from_json(result.attrs["scenario"])
-    return respects(spread_cases(scenario), outcome, DAY)
+    return brief_sentences(sample_cases(scenario), outcome, DAY)
 
 
 def panel(axes: plt.Axes, result: xr.Dataset, outcome: str) -> None:

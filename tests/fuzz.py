@@ -69,8 +69,7 @@ class Watch:
 
 def read(content: bytes) -> None:
     """What `retrowalk check` does with a file."""
-    from retrowalk.scenario.document import parse_document
-    from retrowalk.scenario.loading import scenario_from_document
+    from retrowalk.scenario import parse_document, scenario_from_document
 
     scenario = scenario_from_document(parse_document(content.decode("utf-8", "surrogateescape"), "fuzz.yaml"))
     scenario.digest()

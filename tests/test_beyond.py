@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,28 +18,49 @@ import retrowalk
 from cli_runner import retrowalk as shell
 from report_factory import make_result
 from retrowalk.catalogue import modalities, outcomes, populations
-from retrowalk.evidence import Evidence, Studied, load_evidence, studied
-from retrowalk.evidence.studied import longest_follow_up
+from retrowalk.evidence import Arm, Effect, Evidence, load_evidence, longest_follow_up, studied
 from retrowalk.model.load import Session, split
 from retrowalk.report import arm_rows, level_rows, text_summary
 from retrowalk.scenario import Scenario, cases, scenario_from_data
 from retrowalk.simulation.flags import MASKS
-from retrowalk.support import beyond as module
-from retrowalk.support import sentences as words_module
-from retrowalk.support.beyond import FLAGS, beyond
-from retrowalk.support.prescribed import bouts, central_ages, programme
-from retrowalk.support.sentences import respects, sentences, spread_cases
+from retrowalk.support import FLAGS, beyond, brief_sentences, central_ages, sample_cases, sentences
 
 SHIPPED = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 WALK = {"modality": "walk", "per_week": 3, "minutes": 20, "speed": 1.0}
 
-#: A component studied in 40 to 60 year olds: 30 min, 3 times a week, 12 weeks, 1.2 m/s.
-KNOWN = Studied(
-    component="walk_forward", outcome="knee_pain", arms=2, age=(40.0, 60.0), minutes=(10.0, 30.0),
-    sessions_week=(2.0, 3.0), weeks=(4.0, 12.0), speed=(0.5, 1.2), populations=("knee_oa",),
-    longest=dict.fromkeys(("age", "youngest", "minutes", "sessions_week", "weeks", "speed"), "alghadir2019"),
-    dose_stated=True,
-)  # fmt: skip
+REAL = load_evidence()
+
+
+def studies(follow_up: int | None = 28, assumed_minutes: float | None = None) -> Evidence:
+    """Every component studied on knee pain in 40 to 60 year olds with osteoarthritis: 30 min, 3 times a week,
+    12 weeks, 1.2 m/s, followed up for four weeks. Where minutes are assumed, no study states any."""
+    people = {"population": "knee_oa", "age_min": 40.0, "age_max": 60.0, "age_mean": None, "age_sd": None}
+    sources = tuple(
+        REAL.source(name).model_copy(update=people) for name in ("alghadir2019", "gondhalekar2013")
+    )
+    arms, effects = [], []
+    for component in modalities():
+        dose = {"component": component, "sessions_week": 3.0, "weeks": 12.0, "speed": 1.2, "minutes": 30.0}
+        trained = {"alghadir2019": dose}
+        if assumed_minutes:
+            imputed = {"minutes": assumed_minutes, "minutes_imputed": True, "imputed_reason": "as usual"}
+            trained = {"alghadir2019": dose | {"minutes": None}, "gondhalekar2013": dose | imputed}
+        for source, values in trained.items():
+            name = f"{source}/{component}"
+            arms.append(Arm(id=name, source=source, name=component, **values))
+            effects.append(
+                Effect(
+                    id=name, source=source, arm_a=name, outcome="knee_pain", measure="pain", role="verdict",
+                    kind="arm_change", cluster=source, verified=True,
+                )
+            )  # fmt: skip
+    if follow_up is not None:
+        later = {"role": "retention", "days_after_last": float(follow_up)}
+        effects.append(effects[0].model_copy(update={"id": "alghadir2019/later", **later}))
+    return Evidence(sources, tuple(arms), tuple(effects))
+
+
+STUDIES = studies()
 
 
 def scenario(*sessions: dict, weeks: int = 6, assess: tuple[int, ...] = (0, 6), **more: object) -> Scenario:
@@ -56,39 +76,25 @@ def scenario(*sessions: dict, weeks: int = 6, assess: tuple[int, ...] = (0, 6), 
     return scenario_from_data(given | more)
 
 
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch):
-    """Every component studied as `KNOWN`, followed for four weeks, unless a test says otherwise."""
-
-    def use(follow: tuple[float, str] | None = (28.0, "alghadir2019"), **changed: object) -> None:
-        def found(component: str, outcome: str | None = None) -> Studied:
-            return replace(KNOWN, component=component, outcome=outcome, **changed)
-
-        for place in (module, words_module):
-            monkeypatch.setattr(place, "studied", found)
-            monkeypatch.setattr(place, "longest_follow_up", lambda outcome: follow)
-        module._most.cache_clear()
-
-    use()
-    yield use
-    module._most.cache_clear()
-
-
-def flags(one: Scenario, outcome: str = "knee_pain") -> dict[str, int]:
+def flags(one: Scenario, outcome: str = "knee_pain", evidence: Evidence | None = STUDIES) -> dict[str, int]:
     """Flags of the walking arm with the day after which they hold."""
-    return {found.flag: found.since for found in beyond(one, "walking", outcome)}
+    return {finding.flag: finding.since for finding in beyond(one, "walking", outcome, evidence=evidence)}
+
+
+def said(one: Scenario, day: int, evidence: Evidence = STUDIES) -> list[str]:
+    return sentences(sample_cases(one), "knee_pain", day, evidence=evidence)
 
 
 # -- each flag
 
 
-def test_within_the_studies_nothing_is_flagged(known) -> None:
+def test_within_the_studies_nothing_is_flagged() -> None:
     assert flags(scenario()) == {}
-    assert beyond(scenario(), "nothing", "knee_pain") == ()
+    assert beyond(scenario(), "nothing", "knee_pain", evidence=STUDIES) == ()
 
 
 @pytest.mark.parametrize(
-    ("flag", "asked"),
+    ("flag", "prescribed"),
     [
         ("minutes", {"minutes": 31}),
         ("sessions_week", {"per_week": 4}),
@@ -97,29 +103,31 @@ def test_within_the_studies_nothing_is_flagged(known) -> None:
         ("minutes", {"minutes": 62, "backward_share": 0.5}),
     ],
 )
-def test_more_than_was_studied_is_flagged_from_the_first_session(known, flag, asked) -> None:
-    assert flags(scenario(WALK | asked)) == {flag: 0}
+def test_more_than_was_studied_is_flagged_from_the_first_session(flag, prescribed) -> None:
+    assert flags(scenario(WALK | prescribed)) == {flag: 0}
 
 
-@pytest.mark.parametrize("asked", [{"minutes": 2}, {"per_week": 1}, {"speed": 0.3}, {"backward_share": 0.05}])
-def test_less_than_was_studied_lies_between_it_and_nothing(known, asked) -> None:
-    assert flags(scenario(WALK | asked)) == {}
+@pytest.mark.parametrize(
+    "prescribed", [{"minutes": 2}, {"per_week": 1}, {"speed": 0.3}, {"backward_share": 0.05}]
+)
+def test_less_than_was_studied_lies_between_it_and_nothing(prescribed) -> None:
+    assert flags(scenario(WALK | prescribed)) == {}
 
 
-def test_weeks_are_flagged_once_they_pass_the_longest_study(known) -> None:
+def test_weeks_are_flagged_once_they_pass_the_longest_study() -> None:
     assert flags(scenario(weeks=12, assess=(0, 12))) == {}
     assert flags(scenario(weeks=52, assess=(0, 12))) == {}
     assert flags(scenario(weeks=52, assess=(0, 12, 13, 52))) == {"weeks": 84}
 
 
-def test_a_pause_counts_among_the_weeks_and_as_follow_up(known) -> None:
+def test_a_pause_counts_among_the_weeks_and_as_follow_up() -> None:
     train, rest = {"weeks": 4, "sessions": [WALK]}, {"weeks": 6}
     arms = {"nothing": {"phases": [rest]}, "walking": {"phases": [train, rest, train]}}
     found = flags(scenario(arms=arms, assess=(0, 14)))
     assert found == {"weeks": 84, "follow_up": 56}
 
 
-def test_progression_is_flagged_from_the_week_that_passes(known) -> None:
+def test_progression_is_flagged_from_the_week_that_passes() -> None:
     faster = WALK | {"progression": {"speed": "+0.1 per week"}}
     assert flags(scenario(faster)) == {"speed": 21}
     longer = WALK | {"progression": {"minutes": "+5 min per 2 weeks"}}
@@ -127,7 +135,7 @@ def test_progression_is_flagged_from_the_week_that_passes(known) -> None:
     assert flags(scenario(longer, weeks=8, assess=(0, 8))) == {"minutes": 42}
 
 
-def test_condition_and_ages(known) -> None:
+def test_condition_and_ages() -> None:
     people = {"preset": "older_adults", "size": 20, "age": {"min": 45, "max": 58, "mean": 50, "sd": 4}}
     assert flags(scenario(population=people)) == {"condition": 0}
     for age in ({"min": 62}, {"min": 20, "max": 35, "mean": 30, "sd": 5}, {"min": 40, "max": 75}):
@@ -135,34 +143,31 @@ def test_condition_and_ages(known) -> None:
         assert flags(scenario(population=people)) == {"age": 0}
 
 
-def test_later_than_anybody_looked(known) -> None:
+def test_later_than_anybody_looked() -> None:
     assert flags(scenario(assess=(0, 6, 10))) == {}
     assert flags(scenario(assess=(0, 6, 11))) == {"follow_up": 70}
-    known(follow=None)
-    assert flags(scenario(assess=(0, 6, 7))) == {"follow_up": 42}
-    assert flags(scenario(assess=(0, 6))) == {}
+    never = studies(follow_up=None)
+    assert flags(scenario(assess=(0, 6, 7)), evidence=never) == {"follow_up": 42}
+    assert flags(scenario(assess=(0, 6)), evidence=never) == {}
 
 
-def test_an_assumed_dose_is_no_limit_but_is_said(known) -> None:
-    known(minutes=None, dose_stated=False, assumed={"minutes": (10.0, 15.0)}, longest={
-        **KNOWN.longest, "assumed_minutes": "gondhalekar2013"})  # fmt: skip
-    assert flags(scenario(WALK | {"minutes": 15})) == {"dose_assumed": 0}
-    assert flags(scenario()) == {"minutes": 0, "dose_assumed": 0}
-    (line,) = sentences(spread_cases(scenario()), "knee_pain", 42)
+def test_an_assumed_dose_is_no_limit_but_is_said() -> None:
+    assumed = studies(assumed_minutes=15.0)
+    assert flags(scenario(WALK | {"minutes": 15}), evidence=assumed) == {"dose_assumed": 0}
+    assert flags(scenario(), evidence=assumed) == {"minutes": 0, "dose_assumed": 0}
+    (line,) = said(scenario(), 42, assumed)
     assert "20 min a day: no study states its minutes (15 min assumed for Gondhalekar 2013, doi" in line
 
 
-def test_what_nobody_studied_is_beyond_in_everything(known) -> None:
-    known(arms=0, age=None, minutes=None, sessions_week=None, weeks=None, speed=None, populations=(),
-          dose_stated=False)  # fmt: skip
-    assert set(flags(scenario())) == set(FLAGS) - {"follow_up"}
-    assert sentences(spread_cases(scenario()), "knee_pain", 42) == [
-        "walking forward (walking): no training study measured this."
-    ]
-    assert respects(spread_cases(scenario()), "knee_pain", 42) == ["walking forward: everything"]
+def test_what_nobody_studied_is_beyond_in_everything() -> None:
+    nothing = Evidence((), (), ())
+    assert set(flags(scenario(), evidence=nothing)) == set(FLAGS) - {"follow_up"}
+    assert said(scenario(), 42, nothing) == ["walking forward (walking): no training study measured this."]
+    brief = brief_sentences(sample_cases(scenario()), "knee_pain", 42, evidence=nothing)
+    assert brief == ["walking forward: everything"]
 
 
-def test_the_users_own_gains_are_no_matter_of_studies(known) -> None:
+def test_the_users_own_gains_are_no_matter_of_studies() -> None:
     own = {"modality": "walk", "direction": "forward", "outcome": "knee_pain", "mean": -0.3, "sd": 0.1,
            "source": "our pilot"}  # fmt: skip
     much = WALK | {"minutes": 90}
@@ -174,17 +179,13 @@ def test_the_users_own_gains_are_no_matter_of_studies(known) -> None:
 # -- what is compared
 
 
-@given(
-    st.sampled_from(["walk", "run", "cycling", "physiotherapy"]),
-    st.floats(0.5, 120),
-    st.floats(0, 1),
-    st.sampled_from(["time", "energy", "intensity"]),
-)
-def test_bouts_are_those_of_the_load(modality: str, minutes: float, share: float, match: str) -> None:
-    on_foot = modality in ("walk", "run")
-    speed = {"walk": 1.2, "run": 2.6}.get(modality)
-    one = Session(modality, minutes, speed, 0.0, share if on_foot else 0.0, match)
-    assert dict(bouts(one)) == {name: bout for name, bout in split(one).items() if bout.minutes > 0}
+@pytest.mark.parametrize("match", ["time", "energy", "intensity"])
+def test_what_is_compared_is_what_loads_the_components(match: str) -> None:
+    one = scenario(WALK | {"minutes": 62, "backward_share": 0.5, "match": match})
+    bouts = split(Session("walk", 62.0, 1.0, 0.0, 0.5, match))
+    found = beyond(one, "walking", "knee_pain", evidence=STUDIES)
+    longest = {finding.component: finding.value_at(42) for finding in found if finding.flag == "minutes"}
+    assert longest == {name: bout.minutes for name, bout in bouts.items() if bout.minutes > 30}
 
 
 def test_central_ages_leave_five_in_a_hundred_on_each_side() -> None:
@@ -195,8 +196,8 @@ def test_central_ages_leave_five_in_a_hundred_on_each_side() -> None:
     assert person.age_min < low < high < person.age_max
 
 
-def test_an_arm_without_minutes_asks_nothing() -> None:
-    assert programme(scenario(WALK | {"minutes": 0}).arms["walking"], 42).asked == ()
+def test_an_arm_without_minutes_prescribes_nothing() -> None:
+    assert flags(scenario(WALK | {"minutes": 0}), evidence=Evidence((), (), ())) == {}
 
 
 def test_each_outcome_has_its_own_longest_study() -> None:
@@ -206,8 +207,8 @@ def test_each_outcome_has_its_own_longest_study() -> None:
     weeks = round(longest[0])
     back = scenario(WALK | {"backward_share": 1}, weeks=weeks, assess=(0, weeks),
                     outcomes=[shortest[1], longest[1]])  # fmt: skip
-    assert "weeks" in flags(back, shortest[1])
-    assert "weeks" not in flags(back, longest[1])
+    assert "weeks" in flags(back, shortest[1], evidence=None)
+    assert "weeks" not in flags(back, longest[1], evidence=None)
 
 
 def test_a_trial_whose_result_is_unread_covers_its_programme_but_states_no_dose_behind_an_effect() -> None:
@@ -222,7 +223,7 @@ def test_a_trial_whose_result_is_unread_covers_its_programme_but_states_no_dose_
 
 def test_a_scenario_that_repeats_a_trial_lies_within_it() -> None:
     trial = retrowalk.load_scenario(next(path for path in SHIPPED if path.stem == "knee_trial"))
-    assert [line for name in trial.outcomes for line in sentences(spread_cases(trial), name, 42)] == []
+    assert [line for name in trial.outcomes for line in sentences(sample_cases(trial), name, 42)] == []
 
 
 @settings(max_examples=60)
@@ -334,12 +335,12 @@ def test_summary_of_a_summary_keeps_the_flags() -> None:
 # -- in words
 
 
-def test_each_limit_is_said_with_the_study_behind_it(known) -> None:
+def test_each_limit_is_said_with_the_study_behind_it() -> None:
     much = WALK | {"minutes": 45, "per_week": 5, "speed": 1.4}
     one = scenario(
         much, weeks=52, assess=(0, 52), population={"preset": "knee_oa", "size": 5, "age": {"min": 70}}
     )
-    (line,) = sentences(spread_cases(one), "knee_pain", 364)
+    (line,) = said(one, 364)
     assert line == (
         "walking forward (walking): ages 70 to 74: people studied were 40 to 60 years old (Alghadir 2019, "
         "doi 10.1186/s12891-019-2537-9); 45 min a day: the longest session studied was 30 min (Alghadir "
@@ -347,24 +348,24 @@ def test_each_limit_is_said_with_the_study_behind_it(known) -> None:
         "lasted 12 (Alghadir 2019); 1.4 m/s: the fastest studied was 1.2 m/s (Alghadir 2019)."
     )
     people = {"preset": "older_adults", "size": 5}
-    (line,) = sentences(spread_cases(scenario(population=people)), "knee_pain", 42)
+    (line,) = said(scenario(population=people), 42)
     assert line == (
         "walking forward (walking): not studied in older adults, only in people with knee osteoarthritis."
     )
-    (line,) = sentences(spread_cases(scenario(assess=(0, 6, 18))), "knee_pain", 126)
+    (line,) = said(scenario(assess=(0, 6, 18)), 126)
     assert line.startswith("walking: 12 weeks after training: the longest follow-up was 4 (Alghadir 2019")
-    assert sentences(spread_cases(scenario(assess=(0, 6, 18))), "knee_pain", 42) == []
+    assert said(scenario(assess=(0, 6, 18)), 42) == []
 
 
-def test_a_sweep_says_how_far_and_in_how_many_cases(known) -> None:
+def test_a_sweep_says_how_far_and_in_how_many_cases() -> None:
     path = "arms.walking.phases.0.sessions.0"
     swept = scenario(sweep={f"{path}.minutes": [20, 40, 60], f"{path}.backward_share": [0, 1]})
-    lines = sentences(spread_cases(swept), "knee_pain", 42)
+    lines = said(swept, 42)
     assert lines[0].startswith(
         "walking forward, walking backward (walking): up to 60 min a day: the longest session studied was 30"
     )
     assert all(line.endswith("in 2 of 6 cases.") for line in lines)
-    some = sentences(spread_cases(swept, most=2), "knee_pain", 42)
+    some = sentences(sample_cases(swept, at_most=2), "knee_pain", 42, evidence=STUDIES)
     assert all(line.endswith("in some of the cases.") for line in some)
 
 

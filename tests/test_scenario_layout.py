@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrowalk.model.load import Session
-from retrowalk.scenario import lay_out, scenario_from_data
-from retrowalk.scenario.document import parse_document
+from retrowalk.scenario import lay_out, parse_document, scenario_from_data
 from scenario_files import SMALL
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrowalk.catalogue import populations
 from retrowalk.errors import InputError
 from retrowalk.scenario import (
     Scenario,
@@ -16,13 +17,13 @@ from retrowalk.scenario import (
     lay_out,
     load_scenario,
     number_of_cases,
+    parse_document,
     parse_scenario,
+    read_document,
     scenario_from_data,
     scenario_from_json,
     template,
 )
-from retrowalk.scenario.document import parse_document, read_document
-from retrowalk.scenario.fields import population_names
 from scenario_files import FOLDER, SHIPPED, SMALL, changed
 
 SHARE = "arms.walking.phases.0.sessions.0.backward_share"
@@ -64,7 +65,7 @@ class TestShippedScenarios:
             "control": 0.82, "forward": 0.87, "backward": 0.91,
         }  # fmt: skip
 
-    @pytest.mark.parametrize("preset", population_names())
+    @pytest.mark.parametrize("preset", list(populations()))
     def test_every_population_has_a_template(self, preset):
         scenario = parse_scenario(template(preset))
         assert scenario.population.preset == preset

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrowalk.errors import DocumentError, InputError
-from retrowalk.scenario import parse_scenario
-from retrowalk.scenario.document import MAX_BYTES, MAX_DEPTH, Place, parse_document, read_document
+from retrowalk.scenario import parse_document, parse_scenario, read_document
+from retrowalk.scenario.document import MAX_BYTES, MAX_DEPTH, Position
 from scenario_files import SMALL
 
 
@@ -48,7 +48,7 @@ def test_scalars_follow_yaml_1_2_core_rules():
 def test_keys_are_text_and_places_are_kept():
     document = parse_document("a:\n  1: x\n  b: [10, {c: 2}]\n", "f.yaml")
     assert document.data == {"a": {"1": "x", "b": [10, {"c": 2}]}}
-    assert document.places["a", "b", 1, "c"] == Place(3, 15, 3, 12)
+    assert document.places["a", "b", 1, "c"] == Position(3, 15, 3, 12)
     assert str(document.problem(("a", "b", 1, "d"), "is missing")) == "f.yaml:3:11: a.b.1.d: is missing"
     assert str(document.problem(("a", "z"), "is missing")) == "f.yaml:1:1: a.z: is missing"
 

@@ -5,10 +5,9 @@ import json
 import jsonschema
 import pytest
 
+from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import InputError
-from retrowalk.scenario import load_scenario, parse_scenario
-from retrowalk.scenario.document import parse_document, read_document
-from retrowalk.scenario.fields import modality_names, outcome_names, population_names
+from retrowalk.scenario import load_scenario, parse_document, parse_scenario, read_document
 from retrowalk.scenario.schema import generate_schema, shipped_schema
 from scenario_files import SHIPPED, changed
 
@@ -27,7 +26,7 @@ class TestSchema:
 
     def test_it_knows_the_names(self):
         text = shipped_schema()
-        for name in (*outcome_names(), *population_names(), *modality_names()):
+        for name in (*outcomes(), *populations(), *(row.modality for row in modalities().values())):
             assert f'"{name}"' in text
 
     @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -29,8 +29,7 @@ def read_scenario(file: str, *, settings: Sequence[str] = (), axes: Sequence[str
 
     if not is_result(file):
         return load_scenario(file, set_values=settings, axes=axes)
-    from retrowalk.scenario.document import Document
-    from retrowalk.scenario.loading import scenario_from_document
+    from retrowalk.scenario import Document, scenario_from_document
 
     return scenario_from_document(Document(_recorded(file), file), set_values=settings, axes=axes)
 
@@ -192,12 +191,12 @@ def _report(file: str, *, in_full: bool) -> dict[str, Any]:
 
 def _beyond_studies(scenario: Scenario, *, in_full: bool) -> dict[str, list[str]]:
     """By outcome, what the scenario asks beyond the studies up to the last assessment."""
-    from retrowalk.support.sentences import respects, sentences, spread_cases
+    from retrowalk.support import brief_sentences, sample_cases, sentences
 
     day = (scenario.assess.days or (0,))[-1]
-    tell = sentences if in_full else respects
-    cases = spread_cases(scenario, most=CASES_LOOKED_AT)
-    found = {outcome: tell(cases, outcome, day) for outcome in scenario.outcomes}
+    describe = sentences if in_full else brief_sentences
+    cases = sample_cases(scenario, at_most=CASES_LOOKED_AT)
+    found = {outcome: describe(cases, outcome, day) for outcome in scenario.outcomes}
     return {outcome: words for outcome, words in found.items() if words}
 
 

@@ -3,9 +3,10 @@
 from retrowalk.evidence.grades import grade, graded_rows
 from retrowalk.evidence.library import Evidence, load_evidence, read_evidence
 from retrowalk.evidence.records import Arm, Effect, Excluded, Source
-from retrowalk.evidence.studied import Studied, longest_follow_up, studied
+from retrowalk.evidence.studied import CENTRAL, Studied, longest_follow_up, studied
 
 __all__ = [
+    "CENTRAL",
     "Arm",
     "Effect",
     "Evidence",

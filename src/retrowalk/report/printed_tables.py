@@ -44,7 +44,7 @@ from retrowalk.report.wording import (
     week,
 )
 from retrowalk.scenario import number_of_cases, scenario_from_json
-from retrowalk.support.sentences import ASKED, Cases, sentences, spread_cases
+from retrowalk.support import ASPECTS, CaseSample, sample_cases, sentences
 from retrowalk.words import CAUTION, GRADES, STATUSES, printable
 
 if TYPE_CHECKING:
@@ -302,7 +302,7 @@ class _BeyondStudies:
         if self._cases is not None:
             lines = sentences(self._cases, outcome.name, day, arms)
         else:
-            asked = {arm: ", ".join(ASKED[flag] for flag in flags) for arm, flags in arms.items() if flags}
+            asked = {arm: ", ".join(ASPECTS[flag] for flag in flags) for arm, flags in arms.items() if flags}
             lines = [f"{arm}: {words}." for arm, words in asked.items()]
         heading = printable(f"  Beyond the studies of {in_sentence(outcome.label)}:")
         return [heading, *(paragraph(line, indent=4) for line in lines)] if lines else []
@@ -314,17 +314,17 @@ class _BeyondStudies:
             return []
         array = self._ds[name].sel(arm=arm, day=day)
         words = {word for value in set(array.values.ravel().tolist()) for word in flag_words(array, value)}
-        return [flag for flag in ASKED if flag in words]
+        return [flag for flag in ASPECTS if flag in words]
 
 
-def _cases_of(ds: xr.Dataset) -> Cases | None:
+def _cases_of(ds: xr.Dataset) -> CaseSample | None:
     """The scenarios behind a result; None where they cannot be read."""
     try:
         whole = scenario_from_json(str(ds.attrs.get("scenario", "")))
         if list(whole.arms) != arm_names(ds):
             return None
         if "case" in ds.dims:
-            return spread_cases(whole, [int(number) for number in ds["case"].values])
-        return spread_cases(whole) if number_of_cases(whole) == 1 else None
+            return sample_cases(whole, [int(number) for number in ds["case"].values])
+        return sample_cases(whole) if number_of_cases(whole) == 1 else None
     except (InputError, IndexError, ValueError):
         return None

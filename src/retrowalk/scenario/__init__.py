@@ -9,15 +9,26 @@ from retrowalk.scenario.cases import (
     chosen_cases,
     number_of_cases,
 )
-from retrowalk.scenario.loading import load_scenario, parse_scenario, scenario_from_data, scenario_from_json
+from retrowalk.scenario.document import Document, parse_document, read_document
+from retrowalk.scenario.loading import (
+    load_scenario,
+    parse_scenario,
+    scenario_from_data,
+    scenario_from_document,
+    scenario_from_json,
+    template,
+)
+from retrowalk.scenario.participants import Age
 from retrowalk.scenario.programme import Arm, lay_out
-from retrowalk.scenario.specification import Scenario
-from retrowalk.scenario.templates import template
+from retrowalk.scenario.specification import FORMAT, Scenario
 
 __all__ = [
+    "FORMAT",
+    "Age",
     "Arm",
     "AxisLabel",
     "Case",
+    "Document",
     "Scenario",
     "axis_labels",
     "case_values",
@@ -26,8 +37,11 @@ __all__ = [
     "lay_out",
     "load_scenario",
     "number_of_cases",
+    "parse_document",
     "parse_scenario",
+    "read_document",
     "scenario_from_data",
+    "scenario_from_document",
     "scenario_from_json",
     "template",
 ]

@@ -1,21 +1,26 @@
-"""Sweep axes: lists, evenly spaced ranges and Latin hypercubes over paths of the scenario."""
+"""Sweep axes (lists, ranges, Latin hypercubes) and the paths into a scenario that they follow."""
 
 from __future__ import annotations
 
 import math
 import random
+from array import array
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
 
-from retrowalk.scenario.document import DataPath as Path
-from retrowalk.scenario.fields import Block, Whole, refuse, refuse_several
+from retrowalk.scenario.fields import Block, Faults, Whole, refuse
 
 MAX_CASES = 1_000_000
+#: Points times paths of a Latin hypercube: drawn within about a second, 80 MB.
+MAX_DRAWN = 10_000_000
 #: Parsing bounds on one axis; the limit that matters is the one on the product of all.
 _MAX_STEPS = 10**18
+#: Points from which on NumPy draws a path; below, importing it would take longer.
+_MANY = 20_000
 
 Value = bool | int | float | str
 
@@ -87,21 +92,25 @@ class Sweep(Block):
 
     @model_validator(mode="after")
     def _consistent(self) -> Sweep:
-        problems: list[tuple[Path, str]] = []
+        faults = Faults()
         if (self.latin_hypercube is None) != (not self.over):
-            problems.append(
-                ((), "latin_hypercube and over go together: {latin_hypercube: 100, over: {PATH: [0, 1]}}")
+            faults.add("latin_hypercube and over go together: {latin_hypercube: 100, over: {PATH: [0, 1]}}")
+        drawn = (self.latin_hypercube or 0) * len(self.over)
+        if drawn > MAX_DRAWN:
+            faults.add(
+                f"{self.latin_hypercube:,} points over {len(self.over)} paths are {drawn:,} values; at most "
+                f"{MAX_DRAWN:,} are drawn",
+                "latin_hypercube",
             )
         for path, (low, high) in self.over.items():
             if low >= high:
-                problems.append((("over", path), f"the low end {low:g} must be below the high end {high:g}"))
+                faults.add(f"the low end {low:g} must be below the high end {high:g}", "over", path)
             if path in self.axes:
-                problems.append((("over", path), "is an axis as well; give it once"))
+                faults.add("is an axis as well; give it once", "over", path)
         for path, values in self.axes.items():
             if not isinstance(values, Range) and len(set(map(repr, values))) < len(values):
-                problems.append(((path,), "holds a value twice"))
-        if problems:
-            raise refuse_several(problems)
+                faults.add("holds a value twice", path)
+        faults.refuse_any()
         return self
 
     @property
@@ -122,21 +131,94 @@ class Sweep(Block):
         return math.prod(map(len, self.axes.values())) * (self.latin_hypercube or 1)
 
 
-def hypercube_points(sweep: Sweep, seed: int) -> tuple[tuple[float, ...], ...]:
-    """The Latin hypercube's points: in each path's n equal slices there is exactly one point.
+def look_up(value: object, path: str) -> object:
+    """The validated value a dotted path leads to; raises KeyError where it leads nowhere."""
+    for part in path.split("."):
+        if isinstance(value, BaseModel) and part in type(value).model_fields:
+            value = getattr(value, part)
+        elif isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, tuple | list) and part.isascii() and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise KeyError(part)
+    return value
+
+
+def leaves(value: object, path: str = "") -> Iterator[str]:
+    """All paths that lead to one value."""
+    children: Iterator[tuple[str, object]]
+    if isinstance(value, BaseModel):
+        children = ((name, getattr(value, name)) for name in type(value).model_fields)
+    elif isinstance(value, Mapping):
+        children = ((str(key), item) for key, item in value.items())
+    elif isinstance(value, tuple | list):
+        children = ((str(number), item) for number, item in enumerate(value))
+    else:
+        yield path
+        return
+    for name, item in children:
+        yield from leaves(item, f"{path}.{name}" if path else name)
+
+
+def with_values(block: BaseModel, values: Mapping[str, object]) -> dict[str, Any]:
+    """A validated block with values set at dotted paths, as input for another validation.
+
+    What lies beside the paths stays as validated, which spares most of the work and is shared by all cases.
+    """
+    changed: dict[str, Any] = _opened(block)
+    for path, value in values.items():
+        *above, last = path.split(".")
+        container: Any = changed
+        for part in above:
+            key = int(part) if isinstance(container, list) else part
+            container[key] = _opened(container[key])
+            container = container[key]
+        container[int(last) if isinstance(container, list) else last] = value
+    return changed
+
+
+def _opened(value: Any) -> Any:  # noqa: ANN401  any part of a scenario
+    """One level of a validated value as a dict or list that may be changed."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields.items()
+        return {field.alias or name: getattr(value, name) for name, field in fields}
+    return list(value) if isinstance(value, tuple | list) else dict(value)
+
+
+def hypercube_point(sweep: Sweep, seed: int, number: int) -> tuple[float, ...]:
+    """One point of the Latin hypercube: in each path's n equal slices there is exactly one point.
 
     Each path has its own random numbers, keyed by seed and path, so adding a path moves no other.
     """
-    return _points(sweep.latin_hypercube or 0, tuple(sweep.over.items()), seed)
+    columns = _columns(sweep.latin_hypercube or 0, tuple(sweep.over.items()), seed)
+    return tuple(column[number] for column in columns)
 
 
-@lru_cache(maxsize=2)
-def _points(count: int, over: tuple[tuple[str, Ends], ...], seed: int) -> tuple[tuple[float, ...], ...]:
-    columns = []
-    for path, (low, high) in over:
-        # Reproducible by Python's documented guarantee on Random.random with a string seed; no secret here.
-        numbers = random.Random(f"{seed}/{path}")  # noqa: S311
-        keys = [numbers.random() for _ in range(count)]
-        slices = sorted(range(count), key=keys.__getitem__)
-        columns.append([low + (high - low) * (slot + numbers.random()) / count for slot in slices])
-    return tuple(zip(*columns, strict=True))
+@lru_cache(maxsize=1)
+def _columns(count: int, over: tuple[tuple[str, Ends], ...], seed: int) -> tuple[array[float], ...]:
+    draw = column_by_numpy if count >= _MANY else column
+    return tuple(draw(count, ends, f"{seed}/{path}") for path, ends in over)
+
+
+def column(count: int, ends: Ends, key: str) -> array[float]:
+    """Values of one path at all points of a Latin hypercube: low + (high - low) (slice + u) / count."""
+    # Reproducible by Python's documented guarantee on Random.random with a string seed; no secret here.
+    numbers = random.Random(key)  # noqa: S311
+    ranks = [numbers.random() for _ in range(count)]
+    slices = sorted(range(count), key=ranks.__getitem__)
+    low, high = ends
+    return array("d", [low + (high - low) * (slot + numbers.random()) / count for slot in slices])
+
+
+def column_by_numpy(count: int, ends: Ends, key: str) -> array[float]:
+    """The same bits as `column`, fifteen times as fast for many points."""
+    import numpy as np  # a scenario without a large hypercube is read without it
+
+    _, state, _ = random.Random(key).getstate()  # noqa: S311  as in `column`
+    # Python's and NumPy's legacy generator are the same Mersenne twister.
+    numbers = np.random.RandomState()
+    numbers.set_state(("MT19937", np.array(state[:-1], np.uint32), state[-1], 0, 0.0))
+    slices = np.argsort(numbers.random_sample(count), kind="stable")
+    low, high = ends
+    return array("d", (low + (high - low) * (slices + numbers.random_sample(count)) / count).tobytes())

@@ -1,7 +1,4 @@
-"""The cases of a sweep: each a scenario of its own, validated again, with its own digest.
-
-What swept paths are called in the results: short unique names, units, long names.
-"""
+"""The cases of a sweep, each a scenario of its own, and the names of its axes in results."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from retrowalk.errors import DocumentError
-from retrowalk.scenario.axes import Range, Value, hypercube_points
-from retrowalk.scenario.document import Document
-from retrowalk.scenario.specification import Scenario, look_up, validated_value, with_values, without_sweep
+from retrowalk.errors import DocumentError, Problem
+from retrowalk.scenario.axes import Range, Value, hypercube_point, look_up
+from retrowalk.scenario.document import DataPath, Document
+from retrowalk.scenario.fields import MAX_PROBLEMS
+from retrowalk.scenario.specification import Scenario
 from retrowalk.scenario.validation import problems_in
 
 #: Values of one axis that are tried when a file is loaded; a longer axis is tried at its ends.
@@ -51,18 +48,27 @@ def cases(scenario: Scenario, start: int = 0, stop: int | None = None) -> Iterat
     ------
     DocumentError
         At the first case that is no valid scenario, with the axes' values in the message.
+
+    Examples
+    --------
+    >>> from retrowalk.scenario import parse_scenario, template
+    >>> [list(case.coords.values()) for case in cases(parse_scenario(template("young_men")))]
+    [[0.0], [0.25], [0.5], [0.75], [1.0]]
     """
     yield from chosen_cases(scenario, range(number_of_cases(scenario))[start:stop])
 
 
 def chosen_cases(scenario: Scenario, numbers: Iterable[int]) -> Iterator[Case]:
     """Yield the cases with these numbers, in the order given; errors as in `cases`."""
-    whole = Scenario.model_validate(without_sweep(scenario))
+    plain = scenario.without_sweep()
     for index in numbers:
-        if not scenario.sweep:
-            yield Case(0, {}, whole)
-        else:
-            yield _case(index, whole, _settings(scenario, index))
+        settings = _settings(scenario, index)
+        try:
+            case = plain.without_sweep(settings) if settings else plain
+        except ValidationError as error:
+            at = ", ".join(f"{path} = {value}" for path, value in settings.items())
+            raise DocumentError(problems_in(error, Document(None, f"case {index} ({at})"))) from None
+        yield Case(index, {path: _coordinate(case, path) for path in settings}, case)
 
 
 def case_values(scenario: Scenario) -> dict[str, list[Value | None]]:
@@ -73,18 +79,18 @@ def case_values(scenario: Scenario) -> dict[str, list[Value | None]]:
     """
     if not scenario.sweep:
         return {}
-    plain, total = without_sweep(scenario), number_of_cases(scenario)
-    found: dict[str, list[Value | None]] = {}
-    repeats = total
+    total = repeats = number_of_cases(scenario)
+    columns: dict[str, list[Value | None]] = {}
     for path, values in scenario.sweep.axes.items():
         repeats //= len(values)
-        each = [value for value in _axis_values(plain, path, values) for _ in range(repeats)]
-        found[path] = each * (total // len(each))
-    points = [_hypercube_point(scenario, number) for number in range(repeats)]
+        each = [value for value in _axis_values(scenario, path, values) for _ in range(repeats)]
+        columns[path] = each * (total // len(each))
+    whole = _whole_paths(scenario)
+    points = [_hypercube_settings(scenario, number, whole) for number in range(repeats)]
     for path in scenario.sweep.over:
         each = [point[path] for point in points]
-        found[path] = each * (total // len(each))
-    return found
+        columns[path] = each * (total // len(each))
+    return columns
 
 
 def check_axes(scenario: Scenario, document: Document) -> None:
@@ -95,68 +101,35 @@ def check_axes(scenario: Scenario, document: Document) -> None:
     DocumentError
         With all values that make no valid scenario.
     """
-    plain = without_sweep(scenario)
-    problems = []
-    for path, places, value in _tried(scenario):
+    problems: list[Problem] = []
+    for path, place, value in _tried(scenario):
+        if len(problems) >= MAX_PROBLEMS:
+            problems.append(Problem("and perhaps more; the other values were not tried", document.source))
+            break
         try:
-            Scenario.model_validate(with_values(plain, {path: value}))
+            scenario.without_sweep({path: value})
         except ValidationError as error:
-            for found in problems_in(error, Document(None)):
-                sentence = found.message if found.path == path else f"{found.path}: {found.message}"
-                problems.append(document.problem(places, sentence))
+            for problem in problems_in(error, Document(None)):
+                own = problem.path == path
+                sentence = problem.message if own else f"{problem.path}: {problem.message}"
+                problems.append(document.problem(place, sentence))
     if problems:
         raise DocumentError(problems)
 
 
-def _axis_values(plain: Mapping[str, Any], path: str, values: Sequence[Value] | Range) -> list[Value | None]:
-    if isinstance(values, Range):
-        whole = isinstance(validated_value(plain, path, values[0]), int)
-        return [int(values[number]) if whole else values[number] for number in range(len(values))]
-    return [_labelled(plain, path, value) for value in values]
+def _axis_values(scenario: Scenario, path: str, values: Sequence[Value] | Range) -> list[Value | None]:
+    if not isinstance(values, Range):
+        return [_labelled(scenario, path, value) for value in values]
+    whole = isinstance(_labelled(scenario, path, values[0]), int)
+    return [int(values[number]) if whole else values[number] for number in range(len(values))]
 
 
-def _labelled(plain: Mapping[str, Any], path: str, value: Value) -> Value | None:
+def _labelled(scenario: Scenario, path: str, value: Value) -> Value | None:
     try:
-        return _coordinate(Scenario.model_validate(with_values(plain, {path: value})), path)
+        return _coordinate(scenario.without_sweep({path: value}), path)
     except ValidationError:
         # Right only together with another axis, or nowhere: then the cases themselves say so.
         return value
-
-
-def _case(index: int, whole: Scenario, settings: Mapping[str, Value]) -> Case:
-    try:
-        scenario = Scenario.model_validate(_reopened(whole, settings))
-    except ValidationError as error:
-        at = ", ".join(f"{path} = {value}" for path, value in settings.items())
-        raise DocumentError(problems_in(error, Document(None, f"case {index} ({at})"))) from None
-    return Case(index, {path: _coordinate(scenario, path) for path in settings}, scenario)
-
-
-def _reopened(whole: Scenario, values: Mapping[str, object]) -> dict[str, Any]:
-    """A valid scenario with values set at dotted paths, to be validated again.
-
-    What lies beside the paths stays as validated, which spares most of the work and is shared by all cases.
-    """
-    changed = _opened(whole)
-    del changed["sweep"]
-    for path, value in values.items():
-        parts = path.split(".")
-        container: Any = changed
-        for part in parts[:-1]:
-            key = int(part) if isinstance(container, list) else part
-            container[key] = _opened(container[key])
-            container = container[key]
-        container[int(parts[-1]) if isinstance(container, list) else parts[-1]] = value
-    result: dict[str, Any] = changed
-    return result
-
-
-def _opened(value: Any) -> Any:  # noqa: ANN401  any part of a scenario
-    """One level of a validated value as a dict or list that may be changed."""
-    if isinstance(value, BaseModel):
-        fields = type(value).model_fields.items()
-        return {field.alias or name: getattr(value, name) for name, field in fields}
-    return list(value) if isinstance(value, tuple | list) else dict(value)
 
 
 def _coordinate(scenario: Scenario, path: str) -> Value | None:
@@ -169,38 +142,36 @@ def _coordinate(scenario: Scenario, path: str) -> Value | None:
 
 def _settings(scenario: Scenario, index: int) -> dict[str, Value]:
     grid, point = divmod(index, scenario.sweep.latin_hypercube or 1)
-    return _grid_point(scenario, grid) | _hypercube_point(scenario, point)
+    settings: dict[str, Value] = {}
+    for path, values in reversed(scenario.sweep.axes.items()):
+        grid, position = divmod(grid, len(values))
+        settings[path] = values[position]
+    return dict(reversed(settings.items())) | _hypercube_settings(scenario, point, _whole_paths(scenario))
 
 
-def _hypercube_point(scenario: Scenario, number: int) -> dict[str, Value]:
+def _hypercube_settings(scenario: Scenario, number: int, whole: Mapping[str, bool]) -> dict[str, Value]:
     if not scenario.sweep.over:
         return {}
-    point = hypercube_points(scenario.sweep, scenario.seed)[number]
-    whole = [isinstance(look_up(scenario, path), int) for path in scenario.sweep.over]
-    rounded = [round(x) if is_whole else x for x, is_whole in zip(point, whole, strict=True)]
-    return dict(zip(scenario.sweep.over, rounded, strict=True))
+    point = hypercube_point(scenario.sweep, scenario.seed, number)
+    return {path: round(x) if whole[path] else x for path, x in zip(scenario.sweep.over, point, strict=True)}
 
 
-def _grid_point(scenario: Scenario, index: int) -> dict[str, Value]:
-    point: dict[str, Value] = {}
-    for path, values in reversed(scenario.sweep.axes.items()):
-        index, position = divmod(index, len(values))
-        point[path] = values[position]
-    return dict(reversed(point.items()))
+def _whole_paths(scenario: Scenario) -> dict[str, bool]:
+    """Which paths of the Latin hypercube take whole numbers."""
+    return {path: isinstance(look_up(scenario, path), int) for path in scenario.sweep.over}
 
 
-def _tried(scenario: Scenario) -> Iterator[tuple[str, tuple[str | int, ...], Value]]:
+def _tried(scenario: Scenario) -> Iterator[tuple[str, DataPath, Value]]:
+    """(path, place in the document, value) of what is tried when a file is loaded."""
     for path, values in scenario.sweep.axes.items():
-        numbers: Sequence[int] = range(len(values))
-        if len(values) > _TRIED:
-            numbers = (0, 1, len(values) - 1)
+        numbers = range(len(values)) if len(values) <= _TRIED else (0, 1, len(values) - 1)
         for number in numbers:
-            place: tuple[str | int, ...] = ("sweep", path)
-            yield path, place if isinstance(values, Range) else (*place, number), values[number]
+            below = () if isinstance(values, Range) else (number,)
+            yield path, ("sweep", path, *below), values[number]
+    whole = _whole_paths(scenario)
     for path, ends in scenario.sweep.over.items():
-        is_whole = isinstance(look_up(scenario, path), int)
         for number, value in enumerate(ends):
-            yield path, ("sweep", "over", path, number), math.floor(value) if is_whole else value
+            yield path, ("sweep", "over", path, number), math.floor(value) if whole[path] else value
 
 
 #: Unit and long name of what is swept most, by the path's last part.
@@ -225,7 +196,7 @@ _TAKEN = ("case", "draw", "replicate", "arm", "member", "day", "statistic", "qua
 
 @dataclass(frozen=True, slots=True)
 class AxisLabel:
-    """How a swept path is called in the results."""
+    """The name, units and meaning of a swept path in results."""
 
     path: str
     name: str
@@ -248,13 +219,13 @@ def axis_labels(scenario: Scenario) -> tuple[AxisLabel, ...]:
 
 def _short_names(paths: Sequence[str], taken: Sequence[str]) -> list[str]:
     parts = [path.split(".") for path in paths]
-    lengths = [_enough(words, 1) for words in parts]
+    lengths = [_long_enough(words, 1) for words in parts]
     while True:
         names = ["_".join(words[-length:]) for words, length in zip(parts, lengths, strict=True)]
         counts = Counter(names)
         clashing = [counts[name] > 1 or name in taken for name in names]
         longer = [
-            _enough(words, length + 1) if clash and length < len(words) else length
+            _long_enough(words, length + 1) if clash and length < len(words) else length
             for words, length, clash in zip(parts, lengths, clashing, strict=True)
         ]
         if longer == lengths:
@@ -262,7 +233,7 @@ def _short_names(paths: Sequence[str], taken: Sequence[str]) -> list[str]:
         lengths = longer
 
 
-def _enough(words: Sequence[str], length: int) -> int:
+def _long_enough(words: Sequence[str], length: int) -> int:
     """Grow a name until its first word is not a bare number and it does not begin with a statistic."""
     while length < len(words) and (words[-length].isdigit() or words[-length] in ("min", "max")):
         length += 1

@@ -8,28 +8,35 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from retrowalk.model.family import FAMILIES, PARAMETERS, families_with
-from retrowalk.scenario.document import DataPath as Path
 from retrowalk.scenario.fields import (
     Block,
-    Known,
-    Measured,
+    CatalogueName,
+    Faults,
+    FreeText,
     ModalityName,
     OutcomeName,
+    Quantity,
     Whole,
-    one_of,
-    refuse_several,
+    exactly_one,
+    has_directions,
+    only_for,
+    refuse,
 )
-from retrowalk.scenario.programme import LOCOMOTION, MAX_DAYS
+from retrowalk.scenario.programme import MAX_DAYS
 
-Family = Annotated[str, Known("model family", lambda: tuple(FAMILIES))]
-Days = Annotated[float, Measured("days", gt=0, le=3660)]
+Family = Annotated[str, CatalogueName("model family", lambda: FAMILIES)]
+FormName = Annotated[
+    str, CatalogueName("form", lambda: [form for row in FAMILIES.values() for form in row.forms])
+]
+Days = Annotated[float, Quantity("days", gt=0, le=PARAMETERS["tau_fitness"].largest)]
+Exponent = Annotated[float, Field(strict=True, gt=0, le=PARAMETERS["exponent_fitness"].largest)]
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e6)]
 
 
 class Assess(Block):
     """When members are assessed: before the sessions of these days; day 0 is always among them."""
 
-    model_config = one_of("weeks", "days")
+    model_config = exactly_one("weeks", "days")
 
     weeks: (
         Annotated[tuple[Annotated[int, Whole(ge=0, le=522)], ...], Field(min_length=1, max_length=400)] | None
@@ -46,11 +53,13 @@ class Assess(Block):
     @model_validator(mode="after")
     def _as_days(self) -> Assess:
         if (self.weeks is None) == (self.days is None):
-            raise refuse_several([((), "give either weeks or days, such as `weeks: [0, 6]`")])
+            raise refuse("give either weeks or days, such as `weeks: [0, 6]`")
+        faults = Faults()
         name, given = ("weeks", self.weeks) if self.weeks is not None else ("days", self.days or ())
         for number, (earlier, later) in enumerate(pairwise(given)):
             if later <= earlier:
-                raise refuse_several([((name, number + 1), f"must come after {earlier}; {later} does not")])
+                faults.add(f"must come after {earlier}; {later} does not", name, number + 1)
+        faults.refuse_any()
         days = tuple(7 * week for week in self.weeks) if self.weeks is not None else given
         # Both spellings become the same validated scenario, hence the same digest.
         object.__setattr__(self, "weeks", None)
@@ -64,7 +73,7 @@ class Gain(Block):
     modality: ModalityName
     """Modality the gain is for."""
     direction: Literal["forward", "backward"] | None = None
-    """Direction, for walk and run."""
+    """Direction of the movement, for modalities done forward and backward."""
     outcome: OutcomeName
     """Outcome the gain is on."""
     mean: Annotated[float, Field(strict=True, ge=-10, le=10)]
@@ -72,20 +81,22 @@ class Gain(Block):
     weeks, assessed on day 42), in SDs of the population on the outcome's link scale; negative lowers it."""
     sd: Annotated[float, Field(strict=True, ge=0, le=10)]
     """How uncertain the mean is, in the same unit."""
-    source: Annotated[str, Field(strict=True, min_length=1, max_length=500)]
+    source: Annotated[str, FreeText(min_length=1)]
     """Where the gain comes from."""
 
     @model_validator(mode="after")
     def _direction_fits(self) -> Gain:
-        if self.modality in LOCOMOTION and self.direction is None:
-            raise refuse_several([((), f"{self.modality} needs a direction: forward or backward")])
-        if self.modality not in LOCOMOTION and self.direction is not None:
-            raise refuse_several([(("direction",), f"is only for walk and run, not for {self.modality}")])
+        faults = Faults()
+        if has_directions(self.modality) and self.direction is None:
+            faults.add(f"{self.modality} needs a direction: forward or backward")
+        if not has_directions(self.modality) and self.direction is not None:
+            faults.add(only_for(has_directions, self.modality), "direction")
+        faults.refuse_any()
         return self
 
     @property
     def component(self) -> str:
-        """Name of the training cell: ``walk_backward``, ``cycling`` ..."""
+        """Name of the training component: ``walk_backward``, ``cycling`` ..."""
         return f"{self.modality}_{self.direction}" if self.direction else self.modality
 
 
@@ -96,7 +107,7 @@ def _hill_schema(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [written_out, three]
 
 
-class Hill(Block):
+class HillSettings(Block):
     """Saturation of a day's load: w' = maximum w^exponent / (half_load^exponent + w^exponent)."""
 
     model_config = ConfigDict(json_schema_extra=_hill_schema)
@@ -116,16 +127,16 @@ class Hill(Block):
         return value
 
 
-class Model(Block):
+class ModelSettings(Block):
     """The model family and its conventions, under the names of `retrowalk.fitness_fatigue`."""
 
     family: Family = "banister"
     """Member of the fitness-fatigue family."""
     impulse: Literal["next_day", "same_day"] = "next_day"
     """Whether the load of a day counts from the next day or on the day itself."""
-    form: Literal["inclusive", "exclusive", "filter"] | None = None
-    """Form of the variable dose-response: inclusive unless given."""
-    hill: Hill | None = None
+    form: FormName | None = None
+    """Form of a family that has forms, such as the variable dose-response; its first unless given."""
+    hill: HillSettings | None = None
     """Saturation of a day's load within a modality group, in place of the fitted concavity."""
     tau_fitness: Days | None = None
     """Decay time of fitness [d]; left out: drawn from the posterior."""
@@ -135,23 +146,22 @@ class Model(Block):
     """Time constant of the fitness delay [d]."""
     tau_gain: Days | None = None
     """Time constant of the variable fatigue gain [d]."""
-    exponent_fitness: Annotated[float, Field(strict=True, gt=0, le=10)] | None = None
+    exponent_fitness: Exponent | None = None
     """Exponent of the non-linear decay of fitness: 1 unless given."""
-    exponent_fatigue: Annotated[float, Field(strict=True, gt=0, le=10)] | None = None
+    exponent_fatigue: Exponent | None = None
     """Exponent of the non-linear decay of fatigue: 1 unless given."""
     superposition: Annotated[bool, Field(strict=True)] = True
     """Whether responses of a linear model are summed from responses to unit loads, which is faster; off, the
     days are walked for every case. The numbers agree to single precision."""
 
     @model_validator(mode="after")
-    def _settings_fit_family(self) -> Model:
-        problems: list[tuple[Path, str]] = [
-            ((name,), f"is a setting of {' and '.join(families_with(name))}, not of {self.family}")
-            for name in ("form", *PARAMETERS)
-            if getattr(self, name, None) is not None and self.family not in families_with(name)
-        ]
-        if problems:
-            raise refuse_several(problems)
+    def _settings_fit_family(self) -> ModelSettings:
+        faults = Faults()
+        for name in ("form", *PARAMETERS):
+            families = families_with(name)
+            if getattr(self, name, None) is not None and self.family not in families:
+                faults.add(f"is a setting of {' and '.join(families)}, not of {self.family}", name)
+        faults.refuse_any()
         self._write_defaults_out()
         return self
 

@@ -1,34 +1,30 @@
-"""A YAML file as plain Python data, with the place of every key and value kept beside it.
-
-Read scenario files: bounded bytes, guarded YAML events, plain data with places.
+"""A YAML file as plain data, with the line and column of every key and value.
 
 YAML 1.2's core rules decide what a plain scalar is; keys are always text. Anchors, aliases, merge keys,
-explicit tags and directives have no place in a scenario and are refused on the event stream, before anything
-is built from it, so that no small file can unfold into a large one.
+explicit tags and directives have no place in a scenario and are refused while the file is parsed, before
+anything is built from it, so that no small file can unfold into a large one.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, StreamMark
 from ruamel.yaml.events import (
     AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
     Event,
-    MappingEndEvent,
-    MappingStartEvent,
     NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
 )
+from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
+from ruamel.yaml.parser import Parser
 from ruamel.yaml.reader import ReaderError
 
 from retrowalk.errors import DocumentError, Problem
@@ -40,7 +36,7 @@ LONGEST_KEY = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where a value stands, and its key where it has one; lines and columns count from 1."""
 
     line: int | None
@@ -56,35 +52,26 @@ class Document:
 
     data: Any
     source: str = ""
-    places: dict[DataPath, Place] = field(default_factory=dict)
+    places: dict[DataPath, Position] = field(default_factory=dict)
 
-    def problem(self, path: DataPath, message: str, *, at_key: bool = False) -> Problem:
+    def problem(self, path: DataPath, message: str = "", *, at_key: bool = False) -> Problem:
         """Put a message at a path; a path that is not in the file gets its nearest parent's place."""
-        for known in _ancestors(path):
-            place = self.places.get(known)
-            if place is not None:
-                break
-        else:
+        known = len(path)
+        while known and path[:known] not in self.places:
+            known -= 1
+        place = self.places.get(path[:known])
+        if place is None:
             return Problem(message, self.source, path=dotted(path))
         # A missing entry is reported where the mapping that lacks it is named.
-        use_key = (at_key or known != path) and place.key_line is not None
+        use_key = (at_key or known < len(path)) and place.key_line is not None
         line, column = (place.key_line, place.key_column) if use_key else (place.line, place.column)
         return Problem(message, place.source or self.source, line, column, dotted(path))
 
 
 def dotted(path: DataPath) -> str:
     """A path as users write it: ``arms.walking.phases.0.weeks``."""
-    return ".".join(_short(str(part)) for part in path)
-
-
-def _short(part: str) -> str:
-    """A key as it is shown: a stranger's may be of any length."""
-    return part if len(part) <= LONGEST_KEY else f"{part[: LONGEST_KEY // 2]}..."
-
-
-def _ancestors(path: DataPath) -> Iterator[DataPath]:
-    for length in range(len(path), -1, -1):
-        yield path[:length]
+    parts = map(str, path)
+    return ".".join(x if len(x) <= LONGEST_KEY else f"{x[: LONGEST_KEY // 2]}..." for x in parts)
 
 
 MAX_BYTES = 128 * 1024
@@ -144,16 +131,23 @@ def _text(content: bytes, source: str) -> str:
 
 
 def parse_document(text: str, source: str = "") -> Document:
-    """Turn YAML text into a document; see `read_document` for the limits and the errors."""
-    composer = _Composer(source)
+    r"""Turn YAML text into a document; see `read_document` for the limits and the errors.
+
+    Examples
+    --------
+    >>> document = parse_document("seed: 1\narms:\n  walking: {phases: []}")
+    >>> document.data["seed"], document.places["arms", "walking", "phases"].line
+    (1, 3)
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Parser = _GuardedParser
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            composer.take(event)
-    except DocumentError:
-        raise
+        return _Builder(source).document(yaml.compose(text))
+    except _RefusedError as error:
+        raise _refusal(str(error), source, *error.place) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else composer.last
+        place = _place(mark) if mark else yaml.parser.last
         raise _refusal(f"this is not valid YAML: {_one_line(error.problem)}", source, *place) from None
     except ReaderError as error:
         before = text[: error.position]
@@ -162,8 +156,7 @@ def parse_document(text: str, source: str = "") -> Document:
     # The parser is third-party code fed with arbitrary text; whatever it leaks becomes one sentence.
     except (RecursionError, ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
         reason = _one_line(str(error) or type(error).__name__)
-        raise _refusal(f"this is not valid YAML: {reason}", source, *composer.last) from None
-    return composer.document()
+        raise _refusal(f"this is not valid YAML: {reason}", source, *yaml.parser.last) from None
 
 
 def _one_line(text: str | None) -> str:
@@ -175,128 +168,124 @@ def _refusal(message: str, source: str, line: int | None = None, column: int | N
     return DocumentError([Problem(message, source, line, column)])
 
 
-class _Frame:
-    __slots__ = ("container", "key", "key_place", "path")
+class _RefusedError(Exception):
+    """Something that YAML allows and a scenario does not."""
 
-    def __init__(self, container: dict[str, Any] | list[Any], path: DataPath) -> None:
-        self.container = container
-        self.path = path
-        self.key: str | None = None
-        self.key_place: tuple[int, int] = (1, 1)
+    def __init__(self, message: str, place: tuple[int, int]) -> None:
+        super().__init__(message)
+        self.place = place
 
 
-class _Composer:
-    """Builds plain data from parser events, one at a time, refusing what a scenario must not hold."""
+def _place(mark: StreamMark) -> tuple[int, int]:
+    return mark.line + 1, mark.column + 1
+
+
+class _GuardedParser(Parser):
+    """Refuses, event by event, what must not reach the composer; remembers the place of the last event."""
+
+    def __init__(self, loader: YAML) -> None:
+        super().__init__(loader)
+        self.last = (1, 1)
+        self._events = self._documents = self._depth = 0
+
+    def get_event(self) -> Event:
+        event: Event = super().get_event()
+        if event is not None:
+            if event.start_mark is not None:
+                self.last = _place(event.start_mark)
+            problem = self._problem(event)
+            if problem:
+                raise _RefusedError(problem, self.last)
+        return event
+
+    def _problem(self, event: Event) -> str:
+        self._events += 1
+        self._documents += isinstance(event, DocumentStartEvent)
+        self._depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if self._events > MAX_EVENTS:
+            return f"the file has more than {MAX_EVENTS} YAML events"
+        if self._depth > MAX_DEPTH:
+            return f"the file is nested more than {MAX_DEPTH} levels deep"
+        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
+            return "anchors and aliases (& and *) are not allowed; write the value out"
+        if isinstance(event, NodeEvent) and getattr(event, "tag", None):
+            return "tags (!...) are not allowed; write the plain value"
+        if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+            return "YAML directives (%...) are not allowed"
+        if self._documents > 1:
+            return "a scenario file holds one document; remove the second `---`"
+        return ""
+
+
+class _Builder:
+    """Builds plain data from the parser's nodes and notes where everything stands."""
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.places: dict[DataPath, Place] = {}
-        self.last = (1, 1)
-        self._root: list[Any] = []
-        self._stack: list[_Frame] = []
-        self._documents = self._events = 0
+        self.places: dict[DataPath, Position] = {}
 
-    def document(self) -> Document:
-        if not self._root or self._root == [None]:
+    def document(self, root: Node | None) -> Document:
+        data = None if root is None else self._build(root, (), Position(*_place(root.start_mark)))
+        if data is None:
             raise _refusal("is empty; `retrowalk init` prints a scenario to start from", self.source)
-        if not isinstance(self._root[0], dict):
-            raise self._refuse("a scenario is a mapping of keys to values, such as `seed: 1`", (1, 1))
-        return Document(self._root[0], self.source, self.places)
+        if not isinstance(data, dict):
+            raise _RefusedError("a scenario is a mapping of keys to values, such as `seed: 1`", (1, 1))
+        return Document(data, self.source, self.places)
 
-    def take(self, event: Event) -> None:
-        mark = event.start_mark
-        if mark is not None:
-            self.last = (mark.line + 1, mark.column + 1)
-        self._guard(event)
-        if isinstance(event, ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, MappingStartEvent):
-            self._open({})
-        elif isinstance(event, SequenceStartEvent):
-            self._open([])
-        elif isinstance(event, MappingEndEvent | SequenceEndEvent):
-            self._stack.pop()
-
-    def _guard(self, event: Event) -> None:
-        self._events += 1
-        if self._events > MAX_EVENTS:
-            raise self._refuse(f"the file has more than {MAX_EVENTS} YAML events")
-        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
-            raise self._refuse("anchors and aliases (& and *) are not allowed; write the value out")
-        if isinstance(event, NodeEvent) and getattr(event, "tag", None):
-            raise self._refuse("tags (!...) are not allowed; write the plain value")
-        if isinstance(event, DocumentStartEvent):
-            self._documents += 1
-            if event.version or event.tags:
-                raise self._refuse("YAML directives (%...) are not allowed")
-            if self._documents > 1:
-                raise self._refuse("a scenario file holds one document; remove the second `---`")
-
-    def _scalar(self, event: ScalarEvent) -> None:
-        text = self._whole_characters(event.value)
-        frame = self._stack[-1] if self._stack else None
-        if frame is not None and isinstance(frame.container, dict) and frame.key is None:
-            self._take_key(frame, text)
-            return
-        if frame is not None and frame.key is not None and not (text or event.style):
+    def _build(self, node: Node, path: DataPath, place: Position) -> Any:  # noqa: ANN401  any plain data
+        self.places[path] = place
+        if isinstance(node, SequenceNode):
+            return [
+                self._build(item, (*path, number), Position(*_place(item.start_mark)))
+                for number, item in enumerate(node.value)
+            ]
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        mapping: dict[str, Any] = {}
+        for key_node, item in node.value:
+            key = self._key(key_node, mapping, path)
+            key_place = _place(key_node.start_mark)
             # The parser puts a value that is not there wherever the next thing begins.
-            self.last = frame.key_place
-        self._put(text if event.style else self._resolve(text))
+            missing = isinstance(item, ScalarNode) and not (item.value or item.style)
+            below = Position(*(key_place if missing else _place(item.start_mark)), *key_place)
+            mapping[key] = self._build(item, (*path, key), below)
+        return mapping
 
-    def _whole_characters(self, text: str) -> str:
-        if text.isascii():
-            return text
-        try:
-            # Two escapes such as \ud83d\ude00 are one character; half of one cannot be written to any file.
-            return text.encode("utf-16", "surrogatepass").decode("utf-16")
-        except UnicodeDecodeError:
-            raise self._refuse("this text holds half a character (a lone surrogate)") from None
-
-    def _take_key(self, frame: _Frame, key: str) -> None:
+    def _key(self, node: Node, mapping: dict[str, Any], path: DataPath) -> str:
+        place = _place(node.start_mark)
+        if not isinstance(node, ScalarNode):
+            raise _RefusedError("a key must be a plain word, not a list or a mapping", place)
+        key = _whole_characters(node)
         if key == "<<":
-            raise self._refuse("merge keys (<<) are not allowed; write the values out")
-        if key in frame.container:
-            first = self.places[(*frame.path, key)]
-            raise self._refuse(f"the key {_shown(key)} is given twice; first on line {first.key_line}")
-        frame.key, frame.key_place = key, self.last
-
-    def _resolve(self, text: str) -> object:
-        if text in _CONSTANTS:
-            return _CONSTANTS[text]
-        if _INT.fullmatch(text):
-            if len(text) > 60:
-                raise self._refuse("this number has more than 60 digits")
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-        return float(text) if _FLOAT.fullmatch(text) else text
-
-    def _open(self, container: dict[str, Any] | list[Any]) -> None:
-        if len(self._stack) >= MAX_DEPTH:
-            raise self._refuse(f"the file is nested more than {MAX_DEPTH} levels deep")
-        path = self._put(container)
-        self._stack.append(_Frame(container, path))
-
-    def _put(self, value: object) -> DataPath:
-        if not self._stack:
-            self._root.append(value)
-            self.places[()] = Place(*self.last)
-            return ()
-        frame = self._stack[-1]
-        if isinstance(frame.container, list):
-            path: DataPath = (*frame.path, len(frame.container))
-            self.places[path] = Place(*self.last)
-            frame.container.append(value)
-            return path
-        if frame.key is None:
-            raise self._refuse("a key must be a plain word, not a list or a mapping")
-        path = (*frame.path, frame.key)
-        self.places[path] = Place(*self.last, *frame.key_place)
-        frame.container[frame.key] = value
-        frame.key = None
-        return path
-
-    def _refuse(self, message: str, place: tuple[int, int] | None = None) -> DocumentError:
-        return _refusal(message, self.source, *(place or self.last))
+            raise _RefusedError("merge keys (<<) are not allowed; write the values out", place)
+        if key in mapping:
+            first = self.places[(*path, key)].key_line
+            shown = repr(key if len(key) <= 60 else key[:57] + "...")
+            raise _RefusedError(f"the key {shown} is given twice; first on line {first}", place)
+        return key
 
 
-def _shown(key: str) -> str:
-    return repr(key if len(key) <= 60 else key[:57] + "...")
+def _scalar(node: ScalarNode) -> object:
+    text = _whole_characters(node)
+    if node.style:  # quoted or a block of text
+        return text
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INT.fullmatch(text):
+        if len(text) > 60:
+            raise _RefusedError("this number has more than 60 digits", _place(node.start_mark))
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _whole_characters(node: ScalarNode) -> str:
+    text: str = node.value
+    if text.isascii():
+        return text
+    try:
+        # Two escapes such as \ud83d\ude00 are one character; half of one cannot be written to any file.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise _RefusedError(
+            "this text holds half a character (a lone surrogate)", _place(node.start_mark)
+        ) from None

@@ -1,11 +1,8 @@
-"""The names a scenario may use, out of the catalogue, and suggestions for the ones it may not.
-
-Field types of the scenario models: names, whole numbers and quantities with units.
-"""
+"""Field types of the scenario format: names out of the catalogue, quantities with units, safe text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -14,22 +11,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from retrowalk.catalogue import modalities, outcomes, populations
+from retrowalk.catalogue import components, modalities, outcomes, populations
 from retrowalk.errors import InputError
-from retrowalk.scenario.document import DataPath as Path
 from retrowalk.units import KINDS, QUANTITY_PATTERN, KindName, parse_quantity
+from retrowalk.words import unsafe_character
 
-
-@cache
-def outcome_names() -> tuple[str, ...]:
-    """Outcomes in the catalogue's order."""
-    return tuple(outcomes())
-
-
-@cache
-def population_names() -> tuple[str, ...]:
-    """Population presets in the catalogue's order."""
-    return tuple(populations())
+#: More than this many problems of one file are summed up in a last line.
+MAX_PROBLEMS = 50
 
 
 @cache
@@ -39,10 +27,20 @@ def modality_names() -> tuple[str, ...]:
 
 
 @cache
-def reference_speed(modality: str) -> float:
-    """Reference speed of walking or running [m/s]; 0.0 where the modality has none."""
-    speeds = (row.reference_speed for row in modalities().values() if row.modality == modality)
-    return next(speeds, None) or 0.0
+def reference_speed(modality: str) -> float | None:
+    """Reference speed of a modality [m/s]; None where no speed equation applies."""
+    return next(iter(components(modality).values())).reference_speed
+
+
+@cache
+def has_directions(modality: str) -> bool:
+    """Whether a modality is done forward and backward."""
+    return "backward" in components(modality)
+
+
+def only_for(holds: Callable[[str], object], modality: str) -> str:
+    """End of a refusal: of which modalities a field is, and of which it is not."""
+    return f"is only for {' and '.join(filter(holds, modality_names()))}, not for {modality}"
 
 
 def suggestion(word: object, known: Iterable[str]) -> str:
@@ -66,7 +64,7 @@ class Block(BaseModel):
     )
 
 
-def one_of(*names: str) -> ConfigDict:
+def exactly_one(*names: str) -> ConfigDict:
     """Tell the JSON Schema that exactly one of these keys is given."""
     return ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in names]})
 
@@ -76,38 +74,44 @@ def refuse(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
 
 
-def refuse_several(problems: Sequence[tuple[Path, str]]) -> PydanticCustomError:
-    """An error of a whole block: sentences with their paths inside it."""
-    sentences = "; ".join(sentence for _, sentence in problems)
-    return PydanticCustomError("sentences", "{text}", {"text": sentences, "problems": list(problems)})
+class Faults(list[tuple[tuple[str | int, ...], str]]):
+    """What is wrong with a block: sentences with their paths inside it, refused all at once."""
+
+    def add(self, sentence: str, *path: str | int) -> None:
+        """Note a fault at a path inside the block; without a path it is the block's own."""
+        self.append((path, sentence))
+
+    def refuse_any(self) -> None:
+        """Raise all faults noted as one error of pydantic's; nothing happens where there are none."""
+        if self:
+            text = "; ".join(sentence for _, sentence in self)
+            raise PydanticCustomError("sentences", "{text}", {"text": text, "problems": list(self)})
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Quantity:
     """A number in the documented unit, or a string with a unit; bounds are in the documented unit."""
 
     kind: KindName
     ge: float | None = None
     gt: float | None = None
     le: float | None = None
-    whole: bool = False
 
     def read(self, value: object) -> object:
-        """Turn a string into a number of the documented unit and 6.0 weeks into 6; pass the rest on."""
-        if isinstance(value, str):
-            try:
-                value = parse_quantity(value, self.kind)
-            except InputError as error:
-                raise refuse(str(error)) from None
-        return _whole(value) if self.whole else value
+        """Turn a string into a number of the documented unit; pass the rest on."""
+        return self.parse(value) if isinstance(value, str) else value
+
+    def parse(self, text: str) -> float:
+        """Read a string such as ``5 km/h``."""
+        try:
+            return parse_quantity(text, self.kind)
+        except InputError as error:
+            raise refuse(str(error)) from None
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        if self.whole:
-            number: CoreSchema = core_schema.int_schema(strict=True, ge=_int(self.ge), le=_int(self.le))
-        else:
-            number = core_schema.float_schema(
-                strict=True, allow_inf_nan=False, ge=self.ge, gt=self.gt, le=self.le
-            )
+        number = core_schema.float_schema(
+            strict=True, allow_inf_nan=False, ge=self.ge, gt=self.gt, le=self.le
+        )
         return core_schema.no_info_before_validator_function(self.read, number)
 
     def __get_pydantic_json_schema__(
@@ -118,14 +122,6 @@ class Measured:
         return {"anyOf": [handler(schema), text]}
 
 
-def _int(bound: float | None) -> int | None:
-    return None if bound is None else int(bound)
-
-
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 @dataclass(frozen=True, slots=True)
 class Whole:
     """A whole number; 2000.0 and 2e3 count as 2000, as a sweep's evenly spaced steps may need."""
@@ -133,23 +129,43 @@ class Whole:
     ge: int
     le: int
 
+    def read(self, value: object) -> object:
+        """Turn 6.0 into 6; pass the rest on."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         number = core_schema.int_schema(strict=True, ge=self.ge, le=self.le)
-        return core_schema.no_info_before_validator_function(_whole, number)
+        return core_schema.no_info_before_validator_function(self.read, number)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A name out of the catalogue."""
+class WholeQuantity(Whole):
+    """A whole number of the documented unit, or a string with a unit."""
+
+    kind: KindName
+
+    def read(self, value: object) -> object:
+        """Turn ``42 d`` into 6 weeks."""
+        return super(WholeQuantity, self).read(Quantity(self.kind).read(value))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return Quantity(self.kind).__get_pydantic_json_schema__(schema, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueName:
+    """A name out of a table: the catalogue of outcomes, the family of models."""
 
     what: str
-    names: Callable[[], tuple[str, ...]]
+    names: Callable[[], Iterable[str]]
 
     def check(self, value: str) -> str:
         """Return the name if the catalogue has it."""
         if value not in self.names():
-            shown = value if len(value) <= 60 else value[:57] + "..."
-            raise refuse(f"unknown {self.what} {shown!r}{suggestion(value, self.names())}")
+            context = {"what": self.what, "names": list(self.names())}
+            raise PydanticCustomError("unknown_name", "unknown {what}", context)
         return value
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -161,6 +177,29 @@ class Known:
         return {"type": "string", "enum": list(self.names())}
 
 
-OutcomeName = Annotated[str, Known("outcome", outcome_names)]
-PopulationName = Annotated[str, Known("population", population_names)]
-ModalityName = Annotated[str, Known("modality", modality_names)]
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """One line of the user's own words, without characters that a terminal would obey."""
+
+    min_length: int = 0
+    max_length: int = 500
+
+    def check(self, value: str) -> str:
+        """Refuse a control or bidirectional character by its number; a line break at the end is dropped."""
+        # YAML's block scalars (> and |) end with a line break.
+        value = value.removesuffix("\n")
+        unsafe = unsafe_character(value)
+        if unsafe:
+            raise refuse(
+                f"holds the character {unsafe}, which a terminal would obey and not show; leave it out"
+            )
+        return value
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(strict=True, min_length=self.min_length, max_length=self.max_length)
+        return core_schema.no_info_after_validator_function(self.check, text)
+
+
+OutcomeName = Annotated[str, CatalogueName("outcome", outcomes)]
+PopulationName = Annotated[str, CatalogueName("population", populations)]
+ModalityName = Annotated[str, CatalogueName("modality", modality_names)]

@@ -1,22 +1,122 @@
-"""Settings and axes from the command line, put into a document before it is validated.
-
-Files, text and plain data to scenarios.
-"""
+"""From files, text, plain data and the shipped starting points to validated scenarios."""
 
 from __future__ import annotations
 
 import copy
 import json
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from retrowalk.catalogue import populations
 from retrowalk.errors import DocumentError, InputError, Problem
 from retrowalk.scenario.cases import check_axes
-from retrowalk.scenario.document import DataPath, Document, Place, parse_document
+from retrowalk.scenario.document import DataPath, Document, Position, parse_document, read_document
 from retrowalk.scenario.fields import suggestion
 from retrowalk.scenario.specification import Scenario
 from retrowalk.scenario.validation import validate
+
+
+def load_scenario(path: str | Path, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()) -> Scenario:
+    """Read and validate a scenario file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A YAML file, or ``-`` for standard input.
+    set_values : iterable of str
+        ``PATH=VALUE`` settings that replace what the file says.
+    axes : iterable of str
+        ``PATH=V,V`` sweep axes that are added to the file's.
+
+    Returns
+    -------
+    Scenario
+        Validated, together with every value of its axes.
+
+    Raises
+    ------
+    DocumentError
+        With all problems: file, line, column, path and a sentence.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from retrowalk.scenario import template
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "knee.yaml")
+    ...     _ = path.write_text(template("knee_oa"), encoding="utf-8")
+    ...     scenario = load_scenario(path, set_values=["population.size=500"], axes=["seed=1,2"])
+    >>> scenario.population.size, list(scenario.arms), scenario.sweep.number_of_cases()
+    (500, ['usual', 'training'], 10)
+    """
+    return scenario_from_document(read_document(path), set_values=set_values, axes=axes)
+
+
+def parse_scenario(text: str, source: str = "") -> Scenario:
+    """Validate a scenario given as YAML text; errors as in `load_scenario`.
+
+    Examples
+    --------
+    >>> parse_scenario(template("older_adults")).outcomes
+    ('balance', 'timed_up_and_go', 'walking_speed')
+    """
+    return scenario_from_document(parse_document(text, source))
+
+
+def template(preset: str = "knee_oa") -> str:
+    """Commented YAML of a first scenario for a population, as shipped under ``scenario/presets``.
+
+    Raises
+    ------
+    InputError
+        For an unknown population, with a suggestion.
+
+    Examples
+    --------
+    >>> print(template("knee_oa").splitlines()[2])
+    format: retrowalk-scenario/1
+    """
+    if preset not in populations():
+        raise InputError(f"unknown population {preset!r}{suggestion(preset, populations())}")
+    file = files("retrowalk.scenario").joinpath("presets", f"{preset}.yaml")
+    if not file.is_file():
+        raise InputError(f"there is no starting point for population {preset!r}; take another and edit it")
+    return file.read_text(encoding="utf-8")
+
+
+def scenario_from_data(data: Mapping[str, Any], source: str = "") -> Scenario:
+    """Validate a scenario given as plain data; problems carry paths but no lines."""
+    return scenario_from_document(Document(data, source))
+
+
+def scenario_from_json(text: str, source: str = "") -> Scenario:
+    """Validate a scenario from its canonical JSON, as results carry it.
+
+    Raises
+    ------
+    InputError
+        When the text is not JSON, or its content is no scenario (`DocumentError`).
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InputError(f"{source or 'the text'} holds no scenario in JSON") from None
+    return scenario_from_data(data, source)
+
+
+def scenario_from_document(
+    document: Document, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()
+) -> Scenario:
+    """Validate a document, after settings and axes from the command line are put into it."""
+    if set_values or axes:
+        document = with_overrides(document, set_values, axes)
+    scenario = validate(document)
+    if scenario.sweep:
+        check_axes(scenario, document)
+    return scenario
 
 
 def with_overrides(document: Document, sets: Iterable[str] = (), axes: Iterable[str] = ()) -> Document:
@@ -62,7 +162,7 @@ def _split(argument: str, option: str) -> tuple[str, Any]:
 def _parts(data: object, path: str) -> DataPath:
     """Split a dotted path, with numbers as positions where the document holds a list."""
     parts: list[str | int] = []
-    # An axis' own path has dots in it and stays one key.
+    # The path of an axis has dots in it and is one key all the same.
     words = ["sweep", path.removeprefix("sweep.")] if path.startswith("sweep.") else path.split(".")
     for word in words:
         if isinstance(data, list) and word.isascii() and word.isdigit():
@@ -77,94 +177,28 @@ def _parts(data: object, path: str) -> DataPath:
 def _put(document: Document, path: DataPath, value: object, option: str) -> None:
     container = document.data
     for depth, part in enumerate(path):
-        here = path[: depth + 1]
+        path_so_far = path[: depth + 1]
         last = depth == len(path) - 1
         if isinstance(container, list):
             if not isinstance(part, int) or part >= len(container):
-                said = f"there are {len(container)} entries here, counted from 0"
-                raise DocumentError([_at(here, said, option)])
+                sentence = f"there are {len(container)} entries here, counted from 0"
+                raise DocumentError([_at(path_so_far, sentence, option)])
         elif not isinstance(container, dict):
             raise DocumentError([_at(path[:depth], "is a single value; nothing lies below it", option)])
-        elif here[:-1] == ("arms",) and part not in container:
-            said = f"there is no arm {part!r}{suggestion(part, container)}"
-            raise DocumentError([_at(here, said, option)])
+        elif path_so_far[:-1] == ("arms",) and part not in container:
+            sentence = f"there is no arm {part!r}{suggestion(part, container)}"
+            raise DocumentError([_at(path_so_far, sentence, option)])
         elif not last and container.get(str(part)) is None:
             container[part] = {}
-            document.places[here] = Place(None, None, source=option)
+            document.places[path_so_far] = Position(None, None, source=option)
         if last:
             container[part] = value
         else:
             container = container[part]
     for known in [known for known in document.places if known[: len(path)] == path]:
         del document.places[known]
-    document.places[path] = Place(None, None, source=option)
+    document.places[path] = Position(None, None, source=option)
 
 
 def _at(path: DataPath, message: str, option: str) -> Problem:
     return Problem(message, option, path=".".join(map(str, path)))
-
-
-def load_scenario(path: str | Path, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()) -> Scenario:
-    """Read and validate a scenario file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A YAML file, or ``-`` for standard input.
-    set_values : iterable of str
-        ``PATH=VALUE`` settings that replace what the file says.
-    axes : iterable of str
-        ``PATH=V,V`` sweep axes that are added to the file's.
-
-    Returns
-    -------
-    Scenario
-        Validated, together with every value of its axes.
-
-    Raises
-    ------
-    DocumentError
-        With all problems: file, line, column, path and a sentence.
-    """
-    from retrowalk.scenario.document import read_document
-
-    return scenario_from_document(read_document(path), set_values=set_values, axes=axes)
-
-
-def parse_scenario(text: str, source: str = "") -> Scenario:
-    """Validate a scenario given as YAML text; errors as in `load_scenario`."""
-    from retrowalk.scenario.document import parse_document
-
-    return scenario_from_document(parse_document(text, source))
-
-
-def scenario_from_data(data: Mapping[str, Any], source: str = "") -> Scenario:
-    """Validate a scenario given as plain data; problems carry paths but no lines."""
-    return scenario_from_document(Document(data, source))
-
-
-def scenario_from_json(text: str, source: str = "") -> Scenario:
-    """Validate a scenario from its canonical JSON, as results carry it.
-
-    Raises
-    ------
-    InputError
-        When the text is not JSON, or its content is no scenario (`DocumentError`).
-    """
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError(f"{source or 'the text'} holds no scenario in JSON") from None
-    return scenario_from_data(data, source)
-
-
-def scenario_from_document(
-    document: Document, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()
-) -> Scenario:
-    """Validate a document, after settings and axes from the command line are put into it."""
-    if set_values or axes:
-        document = with_overrides(document, set_values, axes)
-    scenario = validate(document)
-    if scenario.sweep:
-        check_axes(scenario, document)
-    return scenario

@@ -1,15 +1,10 @@
-"""Progression: how a session's minutes, speed, grade or backward share change from week to week.
-
-Programmes: arms, their phases, and the sessions of a week.
-
-Programme notation to days: the visits of an arm.
-"""
+"""Programmes: the sessions of a week, how they progress, phases and arms, and their layout on days."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -18,20 +13,22 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_va
 from pydantic_core import CoreSchema, core_schema
 
 from retrowalk.errors import InputError
-from retrowalk.model.load import Match, Session, Visit
-from retrowalk.scenario.document import DataPath as Path
+from retrowalk.model.load import Match, Session, Visit, split
 from retrowalk.scenario.fields import (
     Block,
-    Measured,
+    Faults,
     ModalityName,
+    Quantity,
     Whole,
-    one_of,
+    WholeQuantity,
+    exactly_one,
+    has_directions,
+    only_for,
     reference_speed,
     refuse,
-    refuse_several,
 )
-from retrowalk.scenario.participants import Doing
-from retrowalk.units import KindName, parse_quantity
+from retrowalk.scenario.participants import ArmAdherence
+from retrowalk.units import KindName
 
 ProgressedField = Literal["minutes", "speed", "grade", "backward_share"]
 PROGRESSED_FIELDS: tuple[ProgressedField, ...] = ("minutes", "speed", "grade", "backward_share")
@@ -57,7 +54,7 @@ class Step(Block):
     v + n add; it never goes beyond `limit`.
     """
 
-    model_config = one_of("percent", "add")
+    model_config = exactly_one("percent", "add")
 
     percent: Annotated[float, Field(strict=True, gt=-100, le=1000)] | None = None
     """Change of each step in per cent of the week before (or of the start)."""
@@ -111,7 +108,8 @@ class Stepwise:
         if isinstance(value, str):
             return self._parse(value)
         if isinstance(value, dict):
-            return {key: self._number(item) if key in _QUANTITIES else item for key, item in value.items()}
+            read = Quantity(self.kind).read
+            return {key: read(item) if key in _QUANTITIES else item for key, item in value.items()}
         return value
 
     def _parse(self, text: str) -> dict[str, Any]:
@@ -134,16 +132,7 @@ class Stepwise:
         try:
             return float(text)
         except ValueError:
-            return self._quantity(text)
-
-    def _number(self, value: object) -> object:
-        return self._quantity(value) if isinstance(value, str) else value
-
-    def _quantity(self, text: str) -> float:
-        try:
-            return parse_quantity(text, self.kind)
-        except InputError as error:
-            raise refuse(str(error)) from None
+            return Quantity(self.kind).parse(text)
 
     def __get_pydantic_core_schema__(self, source: type[Step], handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.read, handler(source))
@@ -168,18 +157,23 @@ class Progression(Block):
 
     def step(self, name: ProgressedField) -> Step | None:
         """The rule of one field."""
-        found: Step | None = getattr(self, name)
-        return found
+        step: Step | None = getattr(self, name)
+        return step
 
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-#: Modalities with a speed equation, hence with speed, grade and direction.
-LOCOMOTION = ("walk", "run")
 MAX_DAYS = 3660
 MAX_SESSIONS_A_WEEK = 84
 
+#: Fields that only some modalities have: those with a speed equation, those done in both directions.
+_HAVE: dict[str, Callable[[str], object]] = {
+    "speed": reference_speed,
+    "grade": reference_speed,
+    "backward_share": has_directions,
+    "match": has_directions,
+}
 #: What a progressed value must stay within, whatever its rule.
 _BOUNDS: dict[ProgressedField, tuple[float, float, str]] = {
     "minutes": (0.0, 600.0, "min"),
@@ -192,17 +186,17 @@ _BOUNDS: dict[ProgressedField, tuple[float, float, str]] = {
 class PlannedSession(Block):
     """A session that comes back every week of its phase."""
 
-    model_config = one_of("per_week", "days")
+    model_config = exactly_one("per_week", "days")
 
     modality: ModalityName
-    """What is done; only walk and run have a speed, a grade and a direction."""
-    minutes: Annotated[float, Measured("minutes", ge=0, le=600)]
+    """What is done; only some modalities, walk and run among them, have a speed, a grade and a direction."""
+    minutes: Annotated[float, Quantity("minutes", ge=0, le=600)]
     """Duration of one session [min]; 0 is no session."""
-    speed: Annotated[float, Measured("speed", ge=0.05, le=12)] | None = None
-    """Forward speed [m/s] of a walk or run; left out: the modality's reference speed."""
-    grade: Annotated[float, Measured("fraction", ge=-0.45, le=0.45)] = 0.0
+    speed: Annotated[float, Quantity("speed", ge=0.05, le=12)] | None = None
+    """Forward speed [m/s]; left out: the modality's reference speed."""
+    grade: Annotated[float, Quantity("fraction", ge=-0.45, le=0.45)] = 0.0
     """Slope as a fraction."""
-    backward_share: Annotated[float, Measured("fraction", ge=0, le=1)] = 0.0
+    backward_share: Annotated[float, Quantity("fraction", ge=0, le=1)] = 0.0
     """Share of the minutes replaced by backward movement, 0 to 1."""
     match: Match = "time"
     """What the backward part has in common with the forward part it replaces."""
@@ -217,25 +211,19 @@ class PlannedSession(Block):
 
     @model_validator(mode="after")
     def _consistent(self) -> PlannedSession:
-        problems: list[tuple[Path, str]] = []
+        faults = Faults()
         if (self.per_week is None) == (self.days is None):
-            problems.append(((), "give either per_week or days, such as `per_week: 3` or `days: [mon, thu]`"))
+            faults.add("give either per_week or days, such as `per_week: 3` or `days: [mon, thu]`")
         if self.days is not None and len(set(self.days)) < len(self.days):
-            problems.append((("days",), "names a day twice; use times_per_day for two sessions on a day"))
-        if self.modality not in LOCOMOTION:
-            problems += self._only_on_foot()
-        if problems:
-            raise refuse_several(problems)
+            faults.add("names a day twice; use times_per_day for two sessions on a day", "days")
+        for name, holds in _HAVE.items():
+            if not holds(self.modality):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    faults.add(only_for(holds, self.modality), name)
+                if getattr(self.progression, name, None) is not None:
+                    faults.add(only_for(holds, self.modality), "progression", name)
+        faults.refuse_any()
         return self
-
-    def _only_on_foot(self) -> list[tuple[Path, str]]:
-        neutral: dict[str, Any] = {"speed": None, "grade": 0.0, "backward_share": 0.0, "match": "time"}
-        said = f"is only for walk and run, not for {self.modality}"
-        problems: list[tuple[Path, str]] = [
-            ((name,), said) for name, value in neutral.items() if getattr(self, name) != value
-        ]
-        rules = [name for name in PROGRESSED_FIELDS[1:] if self.progression.step(name) is not None]
-        return problems + [(("progression", name), said) for name in rules]
 
     def week_days(self) -> tuple[int, ...]:
         """Days of the week, from 0 for Monday, once per session; two sessions on a day name it twice."""
@@ -249,7 +237,7 @@ class PlannedSession(Block):
     def start(self, name: ProgressedField) -> float:
         """The value of a field in the first week of the phase."""
         if name == "speed":
-            return reference_speed(self.modality) if self.speed is None else self.speed
+            return (reference_speed(self.modality) or 0.0) if self.speed is None else self.speed
         value: float = getattr(self, name)
         return value
 
@@ -257,7 +245,7 @@ class PlannedSession(Block):
 class Phase(Block):
     """Some weeks of the same plan; a phase without sessions is rest (detraining)."""
 
-    weeks: Annotated[int, Measured("weeks", ge=0, le=522, whole=True)]
+    weeks: Annotated[int, WholeQuantity(0, 522, "weeks")]
     """Length of the phase in whole weeks."""
     sessions: Annotated[tuple[PlannedSession, ...], Field(max_length=32)] = ()
     """Sessions of each week; those that fall on one day form one visit."""
@@ -266,25 +254,27 @@ class Phase(Block):
 
     @model_validator(mode="after")
     def _within_bounds(self) -> Phase:
-        problems: list[tuple[Path, str]] = []
+        faults = Faults()
         if sum(len(session.week_days()) for session in self.sessions) > MAX_SESSIONS_A_WEEK:
-            problems.append((("sessions",), f"a week has more than {MAX_SESSIONS_A_WEEK} sessions"))
+            faults.add(f"a week has more than {MAX_SESSIONS_A_WEEK} sessions", "sessions")
         for number, session in enumerate(self.sessions):
             for name in PROGRESSED_FIELDS:
                 sentence = self._progression_problem(session, name)
                 if sentence:
                     own = session.progression.step(name) is not None
-                    path: Path = ("sessions", number, "progression", name) if own else ("progression", name)
-                    problems.append((path, sentence))
-            if not problems:
-                problems += self._model_problems(number, session)
-        if problems:
-            raise refuse_several(problems)
+                    faults.add(sentence, *(("sessions", number) if own else ()), "progression", name)
+            if not faults:
+                # Rules of change are monotone, so a phase's first and last week bound all others.
+                for week in sorted({0, max(0, self.weeks - 1)}):
+                    sentence = _refusal(self.session(session, week))
+                    if sentence and (("sessions", number), sentence) not in faults:
+                        faults.add(sentence, "sessions", number)
+        faults.refuse_any()
         return self
 
     def step(self, session: PlannedSession, name: ProgressedField) -> Step | None:
         """The rule for one field of one session: its own, else the phase's where it applies."""
-        if name != "minutes" and session.modality not in LOCOMOTION:
+        if name in _HAVE and not _HAVE[name](session.modality):
             return None
         return session.progression.step(name) or self.progression.step(name)
 
@@ -301,7 +291,7 @@ class Phase(Block):
     def session(self, planned: PlannedSession, week: int) -> Session:
         """A planned session as the model sees it in a week of this phase, counted from 0."""
         minutes = self.value(planned, "minutes", week)
-        if planned.modality not in LOCOMOTION:
+        if reference_speed(planned.modality) is None:
             return Session(planned.modality, minutes)
         return Session(
             planned.modality,
@@ -311,12 +301,6 @@ class Phase(Block):
             self.value(planned, "backward_share", week),
             planned.match,
         )
-
-    def _model_problems(self, number: int, session: PlannedSession) -> list[tuple[Path, str]]:
-        # Rules of change are monotone, so a phase's first and last week bound all others.
-        weeks = sorted({0, max(0, self.weeks - 1)})
-        sentences = dict.fromkeys(refusal(self.session(session, week)) for week in weeks)
-        return [(("sessions", number), sentence) for sentence in sentences if sentence]
 
     def _progression_problem(self, session: PlannedSession, name: ProgressedField) -> str | None:
         step = self.step(session, name)
@@ -335,25 +319,13 @@ class Phase(Block):
 
 
 @lru_cache(maxsize=256)
-def refusal(session: Session) -> str | None:
-    """Why the model cannot cost a session (a speed or grade beyond its equations); None where it can."""
-    if session.modality not in LOCOMOTION or session.speed is None or session.minutes == 0:
-        return None
-    from retrowalk.model.metabolic import check_limits
-
+def _refusal(session: Session) -> str:
+    """Why the model cannot cost a session, such as a speed beyond its equations; empty where it can."""
     try:
-        if session.backward_share < 1:
-            check_limits(f"{session.modality}_forward", session.speed, session.grade)
-        if session.backward_share > 0 and session.match != "intensity":
-            check_limits(f"{session.modality}_backward", session.speed, session.grade)
-        elif session.backward_share > 0:
-            # Only the costs of both directions tell whether a backward speed of that intensity exists.
-            from retrowalk.model.load import split
-
-            split(session)
+        split(session)
     except InputError as error:
         return str(error)
-    return None
+    return ""
 
 
 class Arm(Block):
@@ -361,7 +333,7 @@ class Arm(Block):
 
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=100)]
     """Phases one after the other, from day 0."""
-    adherence: Doing = Doing.model_construct()
+    adherence: ArmAdherence = ArmAdherence.model_construct()
     """What differs in this arm from the scenario's adherence."""
 
     @model_validator(mode="after")
@@ -381,6 +353,13 @@ def lay_out(arm: Arm) -> tuple[Visit, ...]:
 
     Sessions of one day form one visit, in the order of the phase's list. Sessions of 0 minutes are left
     out, and so are days without any: an empty programme has no visits.
+
+    Examples
+    --------
+    >>> session = {"modality": "walk", "per_week": 3, "minutes": 20, "backward_share": 0.5}
+    >>> arm = Arm.model_validate({"phases": [{"weeks": 2, "sessions": [session]}]})
+    >>> [visit.day for visit in lay_out(arm)]
+    [0, 2, 4, 7, 9, 11]
     """
     days: defaultdict[int, list[Session]] = defaultdict(list)
     first_day = 0
@@ -400,6 +379,5 @@ def _weeks(phase: Phase) -> Iterator[list[Session]]:
     steady = [None if phase.progresses(planned) else phase.session(planned, 0) for planned in phase.sessions]
     for week in range(phase.weeks):
         yield [
-            known or phase.session(planned, week)
-            for known, planned in zip(steady, phase.sessions, strict=True)
+            same or phase.session(planned, week) for same, planned in zip(steady, phase.sessions, strict=True)
         ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -11,13 +13,9 @@ from pydantic_core import ErrorDetails
 
 from retrowalk.errors import DocumentError, Problem
 from retrowalk.scenario.axes import Range, Sweep
-from retrowalk.scenario.document import DataPath as Path
-from retrowalk.scenario.document import Document
-from retrowalk.scenario.fields import suggestion
+from retrowalk.scenario.document import DataPath, Document
+from retrowalk.scenario.fields import MAX_PROBLEMS, suggestion
 from retrowalk.scenario.specification import Scenario
-
-#: More than this many problems of one file are summed up in a last line.
-MAX_PROBLEMS = 50
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -59,36 +57,39 @@ def validate(document: Document) -> Scenario:
 
 def problems_in(error: ValidationError, document: Document) -> list[Problem]:
     """Pydantic's findings as problems in our own words, in the order of the file."""
+    faults = [fault for detail in error.errors(include_url=False) for fault in _faults(detail, document)]
+    faults.sort(key=lambda fault: (fault[0].line or 0, fault[0].column or 0))
     problems: dict[Problem, None] = {}
-    for detail in error.errors(include_url=False):
-        for problem in _problems(detail, document):
-            problems[problem] = None
-    ordered = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
-    if len(ordered) > MAX_PROBLEMS:
-        rest = Problem(f"and {len(ordered) - MAX_PROBLEMS} more problems", document.source)
-        return [*ordered[:MAX_PROBLEMS], rest]
-    return ordered
+    for number, (place, sentence) in enumerate(faults):
+        if len(problems) == MAX_PROBLEMS:
+            rest = Problem(f"and {len(faults) - number} more problems", document.source)
+            return [*problems, rest]
+        # Sentences are made for what is shown alone: looking for a name to suggest takes time.
+        problems[replace(place, message=sentence())] = None
+    return list(problems)
 
 
-def _problems(detail: ErrorDetails, document: Document) -> Iterable[Problem]:
+def _faults(detail: ErrorDetails, document: Document) -> Iterator[tuple[Problem, Callable[[], str]]]:
+    """Places, without words yet, and what makes the words."""
     path = _path(detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "sentences":
         for below, sentence in context["problems"]:
             whole = (*path, *below)
             # A swept path is a key with dots in it; what is wrong with the path is wrong with the key.
-            yield document.problem(whole, sentence, at_key="." in str(whole[-1:]))
+            yield document.problem(whole, at_key="." in str(whole[-1:])), partial(str, sentence)
     elif kind == "extra_forbidden":
-        parent = path[:-1]
-        known = _keys(parent)
-        message = f"unknown key {_SHORT.repr(path[-1])}{suggestion(path[-1], known)}"
-        yield document.problem(path, message, at_key=True)
+        yield document.problem(path, at_key=True), partial(_unknown_key, path)
     elif kind == "missing":
-        yield document.problem(path, "is missing")
+        yield document.problem(path), partial(str, "is missing")
     elif not _follows_from_items(kind, context, detail["input"]):
         at_key = detail["loc"][-1:] == ("[key]",)
         value = path[-1] if at_key else _written(document, path, detail["input"])
-        yield document.problem(path, _sentence(kind, context, value), at_key=at_key)
+        yield document.problem(path, at_key=at_key), partial(_sentence, kind, context, value)
+
+
+def _unknown_key(path: DataPath) -> str:
+    return f"unknown key {_SHORT.repr(path[-1])}{suggestion(path[-1], _keys(path[:-1]))}"
 
 
 def _follows_from_items(kind: str, context: dict[str, Any], value: object) -> bool:
@@ -96,7 +97,7 @@ def _follows_from_items(kind: str, context: dict[str, Any], value: object) -> bo
     return kind == "too_short" and isinstance(value, list | tuple) and len(value) >= context["min_length"]
 
 
-def _written(document: Document, path: Path, read: object) -> object:
+def _written(document: Document, path: DataPath, read: object) -> object:
     """A value as it stands in the document, where the one that was checked has been converted."""
     value: Any = document.data
     for part in path:
@@ -111,6 +112,8 @@ def _sentence(kind: str, context: dict[str, Any], value: object) -> str:
     shown = "nothing" if value is None else _SHORT.repr(value)
     if kind == "sentence":
         return str(context["sentence"])
+    if kind == "unknown_name":
+        return f"unknown {context['what']} {shown}{suggestion(value, context['names'])}"
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return f"must be {words} {_number(context[bound])}, not {shown}"
@@ -135,7 +138,7 @@ def _number(bound: float) -> str:
     return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
-def _path(location: tuple[int | str, ...]) -> Path:
+def _path(location: tuple[int | str, ...]) -> DataPath:
     # Union tags are written <so>, and pydantic marks keys as [key]; neither stands in the file.
     return tuple(
         part
@@ -144,7 +147,7 @@ def _path(location: tuple[int | str, ...]) -> Path:
     )
 
 
-def _keys(path: Path) -> list[str]:
+def _keys(path: DataPath) -> list[str]:
     """Keys that the block at a path knows."""
     models: list[type[BaseModel]] = [Scenario]
     for part in path:

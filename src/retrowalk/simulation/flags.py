@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from retrowalk.evidence import grade
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import recorded_days
-from retrowalk.support.beyond import FLAGS, Finding, findings, own_gains
+from retrowalk.support import FLAGS, Finding, findings, user_supplied
 from retrowalk.words import STATUSES, Grade
 
 if TYPE_CHECKING:
-    from retrowalk.scenario import Arm, Scenario
-    from retrowalk.scenario.participants import Age
+    from retrowalk.scenario import Age, Arm, Scenario
     from retrowalk.simulation.arms import ArmPlan
 
 Bits = NDArray[np.uint8]
@@ -52,7 +51,7 @@ def extrapolation(scenario: Scenario, arm: str, differing: tuple[str, ...]) -> O
         difference.
     """
     people = scenario.population
-    own = tuple((name, own_gains(scenario, name)) for name in scenario.outcomes)
+    own = tuple((name, user_supplied(scenario, name)) for name in scenario.outcomes)
     arms = scenario.arms[arm], scenario.arms[scenario.reference or arm]
     return _of_arm(*arms, differing, people.preset, people.age, own, recorded_days(scenario))
 

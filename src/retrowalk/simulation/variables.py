@@ -10,7 +10,7 @@ import numpy as np
 
 from retrowalk.catalogue import baseline, measurement, outcomes
 from retrowalk.errors import InputError
-from retrowalk.support.beyond import FLAGS as FLAGS_BEYOND
+from retrowalk.support import FLAGS as FLAGS_BEYOND
 from retrowalk.words import FLAGGED_GRADES, STATUSES
 
 if TYPE_CHECKING:

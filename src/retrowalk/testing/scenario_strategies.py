@@ -18,8 +18,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from retrowalk import catalogue
 from retrowalk.errors import InputError
 from retrowalk.model.family import FAMILIES, require_choice
-from retrowalk.scenario import Scenario, scenario_from_data
-from retrowalk.scenario.specification import FORMAT
+from retrowalk.scenario import FORMAT, Scenario, scenario_from_data
 from retrowalk.testing.model_cases import eighths
 
 if TYPE_CHECKING:
