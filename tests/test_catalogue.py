@@ -21,7 +21,7 @@ from retrowalk.catalogue import (
 )
 from retrowalk.errors import InputError
 
-EVIDENCE = Path(__file__).parents[2] / "shared" / "evidence"
+COLLECTED = Path(__file__).parent / "data" / "evidence"
 
 OUTCOMES = [
     "knee_pain",
@@ -188,48 +188,45 @@ def test_an_unknown_name_gets_a_suggestion(call, message):
     assert str(caught.value).startswith(message)
 
 
-def shared_rows(name):
-    path = EVIDENCE / f"{name}.csv"
-    if not path.is_file():
-        pytest.skip(f"{path} is not here: not every checkout has the shared evidence beside it")
-    with path.open(encoding="utf-8", newline="") as file:
+def collected_rows(name):
+    with (COLLECTED / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(("name", "rows"), [("baselines", baseline_rows), ("measurement", measurement_rows)])
-def test_every_shared_row_is_carried(name, rows):
-    shared = shared_rows(name)
+def test_every_collected_row_is_carried(name, rows):
+    collected = collected_rows(name)
 
     def key(cells):
         return tuple(cells[column] for column in ("outcome", "instrument", "citation", "doi_or_pmid", "url"))
 
     carried = Counter(key(row.model_dump()) for row in rows())
-    assert not Counter(key(row) for row in shared) - carried
+    assert not Counter(key(row) for row in collected) - carried
     numbers = {(key(row.model_dump()), row.status) for row in rows()}
     status = {"recalled": "assumed"}
-    assert all((key(row), status.get(row["status"], row["status"])) in numbers for row in shared)
+    assert all((key(row), status.get(row["status"], row["status"])) in numbers for row in collected)
 
 
-def test_numbers_of_shared_baselines_are_unchanged():
-    shared = shared_rows("baselines")
+def test_numbers_of_collected_baselines_are_unchanged():
+    collected = collected_rows("baselines")
     carried = Counter((r.population, r.outcome, r.instrument, r.mean, r.sd) for r in baseline_rows())
-    for row in shared:
+    for row in collected:
         mean = float(row["mean"]) if row["mean"] else None
         sd = float(row["sd"]) if row["sd"] and " " not in row["sd"] else None
         assert carried[row["population"], row["outcome"], row["instrument"], mean, sd] >= 1
 
 
-def test_cells_of_shared_measurement_rows_are_unchanged():
+def test_cells_of_collected_measurement_rows_are_unchanged():
     columns = ("sem", "icc", "mdc95", "mic", "sd_change", "corr_pre_post")
     carried = {
         (row.outcome, row.sample, row.instrument, row.citation, getattr(row, column) or "", row.printed)
         for row in measurement_rows()
         for column in columns
     }
-    for shared in shared_rows("measurement"):
-        key = (shared["outcome"], shared["population"], shared["instrument"], shared["citation"])
+    for collected in collected_rows("measurement"):
+        key = (collected["outcome"], collected["population"], collected["instrument"], collected["citation"])
         for column in columns:
-            cell = shared[column]
+            cell = collected[column]
             try:
                 number = float(cell)
             except ValueError:

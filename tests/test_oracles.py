@@ -10,14 +10,13 @@ from retrowalk.errors import InputError
 from retrowalk.response.presets import PRESETS, preset
 from retrowalk.response.training_response import fitness_fatigue, training_balance
 
-ORACLES = Path(__file__).parents[2] / "shared" / "oracles"
-needs_files = pytest.mark.skipif(not ORACLES.is_dir(), reason="published tables are not beside this checkout")
+DATA = Path(__file__).parent / "data"
 
 BLOCK = [1, 1.2, 0.5, 1.8, 2, 0.25, 0.7, 0.9, 0, 0.5, 1, 0.8, 1.2, 1.3, 0.9, 0, 0, 2, 1.1, 0.5]
 
 
 def table(name):
-    with (ORACLES / name).open(encoding="utf-8-sig") as stream:
+    with (DATA / name).open(encoding="utf-8-sig") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -32,7 +31,6 @@ def bike():
     return load, np.array(days), np.array(watts)
 
 
-@needs_files
 @pytest.mark.parametrize(
     ("impulse", "sse"), [("same_day", 20.25455866002153), ("next_day", 162.18494757393879)]
 )
@@ -42,7 +40,6 @@ def test_clarke_and_skiba_sum_of_squares(bike, impulse, sse):
     assert np.sum((predicted - watts) ** 2) == pytest.approx(sse, rel=1e-9)
 
 
-@needs_files
 def test_clarke_and_skiba_fit(bike):
     load, days, watts = bike
     curve = fitness_fatigue(load, **preset("clarke2013"))
@@ -51,7 +48,6 @@ def test_clarke_and_skiba_fit(bike):
     assert curve[163] == pytest.approx(319.04048482202734, rel=1e-9)
 
 
-@needs_files
 def test_dorem_fit(bike):
     load, days, watts = bike
     predicted = fitness_fatigue(load, **preset("dorem"))[days]
@@ -75,12 +71,23 @@ def test_next_day_simulator():
     assert np.sum(error**2) == pytest.approx(214.48406910026378, rel=1e-9)
 
 
-@needs_files
-def test_next_day_simulator_all_days():
-    rows = table("bsh2_standard.csv")
-    curves = fitness_fatigue([float(row["load"]) for row in rows], components=True, **preset("bsh2"))
-    for ours, theirs in (("response", "performance"), ("fitness", "fitness"), ("fatigue", "fatigue")):
-        np.testing.assert_allclose(curves[ours], [float(row[theirs]) for row in rows], rtol=1e-9, atol=1e-12)
+@pytest.mark.parametrize(
+    ("day", "response", "fitness", "fatigue"),
+    [
+        (1, 100, 0, 0),
+        (2, 99.9925184040662, 1.05686838306756, 1.06434997900138),
+        (10, 103.550384919973, 7.33152602826008, 3.78114110828743),
+        (21, 108.001397310458, 12.8419760266102, 4.84057871615184),
+        (50, 115.720912196087, 20.3168507015657, 4.59593850547886),
+        (73, 117.37043436676, 21.9725098146772, 4.60207544791747),
+        (100, 117.905159012522, 23.2777630357954, 5.37260402327323),
+    ],
+)
+def test_next_day_simulator_day_by_day(day, response, fitness, fatigue):
+    curves = fitness_fatigue(np.tile(BLOCK, 5), components=True, **preset("bsh2")).isel(day=day - 1)
+    assert curves["response"].item() == pytest.approx(response, rel=1e-9)
+    assert curves["fitness"].item() == pytest.approx(fitness, rel=1e-9)
+    assert curves["fatigue"].item() == pytest.approx(fatigue, rel=1e-9)
 
 
 @pytest.mark.parametrize(
