@@ -2,7 +2,9 @@
 
 Row r of the results uses load row ``pick[r]`` and parameter row r, so one load serves a whole cohort without
 being copied. States are float64 whatever the load's type. ``gap[n]`` is the time from the entry before to
-entry n in days; with `daily` every gap is one day and the decays are computed once per row.
+entry n in days; with `daily` every gap is one day and the decays are computed once per row. `fitness` and
+`fatigue` have no rows where they are not wanted. A step that the model refuses stops the loop: `fault` then
+holds row, day and 0 (fitness) or 1 (fatigue), and the value reached is returned.
 
 The equations stand in `retrowalk.fitness_fatigue`. All three loops carry the same-day state:
 decayed by one step it is the next-day value, and with the new load added it is the same-day value.
@@ -18,23 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.kernels.compile import jit
+from retrowalk.kernels.responses import EXCLUSIVE, FITNESS_DELAY, INCLUSIVE
+from retrowalk.kernels.types import Model
 
 Array: TypeAlias = NDArray[Any]
 
-#: Columns of the parameter table.
+#: Columns of the parameter table; a new parameter is one more column.
 COLUMNS = ("baseline", "initial_fitness", "initial_fatigue", "gain_fitness", "tau_fitness", "gain_fatigue",
            "tau_fatigue", "tau_delay", "tau_gain", "exponent_fitness", "exponent_fatigue")  # fmt: skip
 (BASELINE, INITIAL_FITNESS, INITIAL_FATIGUE, GAIN_FITNESS, TAU_FITNESS, GAIN_FATIGUE,
  TAU_FATIGUE, TAU_DELAY, TAU_GAIN, EXPONENT_FITNESS, EXPONENT_FATIGUE) = range(11)  # fmt: skip
 
-INCLUSIVE, EXCLUSIVE, FILTER = range(3)
-
 
 @jit
-def linear(load: Array, pick: Array, gap: Array, daily: bool, same_day: bool, ewma: bool, delayed: bool,
-           table: Array, response: Array, fitness: Array, fatigue: Array) -> None:  # fmt: skip
-    """One component, two components and fitness delay; `fitness` and `fatigue` may have no rows."""
-    keep = fitness.shape[0] > 0
+def linear(load: Array, pick: Array, model: Model, gap: Array, daily: bool, ewma: bool, table: Array,
+           response: Array, fitness: Array, fatigue: Array, fault: Array) -> float:  # fmt: skip
+    """One component, two components and fitness delay."""
+    keep, delayed, same_day = fitness.shape[0] > 0, model.family == FITNESS_DELAY, model.same_day
     for row in range(response.shape[0]):
         p, source = table[row], pick[row]
         gain_fitness, gain_fatigue = p[GAIN_FITNESS], p[GAIN_FATIGUE]
@@ -70,13 +72,14 @@ def linear(load: Array, pick: Array, gap: Array, daily: bool, same_day: bool, ew
             if keep:
                 fitness[row, n] = fit
                 fatigue[row, n] = tired
+    return 0.0
 
 
 @jit
-def variable_dose(load: Array, pick: Array, gap: Array, daily: bool, same_day: bool, ewma: bool, form: int,
-                  table: Array, response: Array, fitness: Array, fatigue: Array) -> None:  # fmt: skip
+def variable_dose(load: Array, pick: Array, model: Model, gap: Array, daily: bool, ewma: bool, table: Array,
+                  response: Array, fitness: Array, fatigue: Array, fault: Array) -> float:  # fmt: skip
     """Variable dose-response in its three forms."""
-    keep = fitness.shape[0] > 0
+    keep, form, same_day = fitness.shape[0] > 0, model.form, model.same_day
     for row in range(response.shape[0]):
         p, source = table[row], pick[row]
         scale_fitness = -math.expm1(-1.0 / p[TAU_FITNESS]) if ewma else 1.0
@@ -114,17 +117,14 @@ def variable_dose(load: Array, pick: Array, gap: Array, daily: bool, same_day: b
             if keep:
                 fitness[row, n] = fit
                 fatigue[row, n] = tired
+    return 0.0
 
 
 @jit
-def nonlinear(load: Array, pick: Array, same_day: bool, table: Array, response: Array, fitness: Array,
-              fatigue: Array, fault: Array) -> float:  # fmt: skip
-    """Euler steps of one day; the first step below zero stops the loop.
-
-    ``fault`` receives row, day and 0 (fitness) or 1 (fatigue); the value reached is returned. Without a
-    fault ``fault[0]`` stays negative.
-    """
-    keep = fitness.shape[0] > 0
+def nonlinear(load: Array, pick: Array, model: Model, gap: Array, daily: bool, ewma: bool, table: Array,
+              response: Array, fitness: Array, fatigue: Array, fault: Array) -> float:  # fmt: skip
+    """Euler steps of one day; the first step below zero stops the loop and is the fault."""
+    keep, same_day = fitness.shape[0] > 0, model.same_day
     for row in range(response.shape[0]):
         p, source = table[row], pick[row]
         fit, tired, dose = p[INITIAL_FITNESS], p[INITIAL_FATIGUE], 0.0
@@ -149,27 +149,12 @@ def nonlinear(load: Array, pick: Array, same_day: bool, table: Array, response: 
     return 0.0
 
 
-@jit
-def saturate(load: Array, pick: Array, maximum: Array, half_load: Array, exponent: Array, out: Array) -> None:
-    """Hill saturation of each load; no load stays no load."""
-    for row in range(out.shape[0]):
-        for n in range(out.shape[1]):
-            dose = float(load[pick[row], n])
-            # The smaller over the larger load, so that no power overflows.
-            if dose >= half_load[row]:
-                out[row, n] = maximum[row] / (1.0 + (half_load[row] / dose) ** exponent[row])
-            else:
-                share = (dose / half_load[row]) ** exponent[row]
-                out[row, n] = maximum[row] * share / (1.0 + share)
-
-
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Arguments of the types in use, for compilation ahead of time."""
     table = np.ones((1, len(COLUMNS)))
-    pick, gap = np.zeros(1, np.int64), np.ones(2)
+    pick, gap, fault = np.zeros(1, np.int64), np.ones(2), np.zeros(3, np.int64)
+    model = Model(0, INCLUSIVE, False)
     for kind in (np.float64, np.float32):
         load, curve = np.ones((1, 2), kind), np.empty((1, 2), kind)
-        yield linear, (load, pick, gap, True, False, False, False, table, curve, curve, curve)
-        yield variable_dose, (load, pick, gap, True, False, False, INCLUSIVE, table, curve, curve, curve)
-        yield nonlinear, (load, pick, False, table, curve, curve, curve, np.zeros(3, np.int64))
-        yield saturate, (load, pick, np.ones(1), np.ones(1), np.ones(1), np.empty((1, 2)))
+        for kernel in (linear, variable_dose, nonlinear):
+            yield kernel, (load, pick, model, gap, True, False, table, curve, curve, curve, fault)

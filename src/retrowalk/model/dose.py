@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +14,11 @@ FloatArray = NDArray[np.float64]
 
 
 class Hill(NamedTuple):
-    """Saturation of a daily total: ``maximum L^exponent / (half_load^exponent + L^exponent)``."""
+    """Saturation of a daily total; numbers, or arrays that broadcast with the totals."""
 
-    maximum: float
-    half_load: float
-    exponent: float
+    maximum: Any
+    half_load: Any
+    exponent: Any
 
 
 def impulse(
@@ -83,8 +83,21 @@ def _saturated(
 
 
 def hill_response(total: ArrayLike, hill: Hill) -> FloatArray:
-    """Hill curve of a daily total (any shape), computed so that large totals do not overflow."""
-    if not all(np.isfinite(value) and value > 0 for value in hill):
+    """Hill curve of a daily total L (any shape), in a form that does not overflow for large totals.
+
+        maximum L^exponent / (half_load^exponent + L^exponent) = maximum / (1 + (half_load / L)^exponent)
+
+    Raises
+    ------
+    InputError
+        If a number of `hill` is not finite or not above 0.
+
+    Examples
+    --------
+    >>> hill_response([0.0, 1.5, 1e300], Hill(maximum=2.0, half_load=1.5, exponent=2.0))
+    array([0., 1., 2.])
+    """
+    if not all(np.all(np.isfinite(value)) and np.all(np.asarray(value) > 0) for value in hill):
         raise InputError(f"hill needs maximum, half_load and exponent above 0, not {tuple(hill)}")
     amounts = np.asarray(total, dtype=np.float64)
     with np.errstate(divide="ignore", over="ignore"):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from retrowalk.errors import InputError
 from retrowalk.model.arguments import HILL, Numbers, as_real, check_parameter
+from retrowalk.model.dose import Hill, hill_response
 from retrowalk.model.family import FAMILIES
 
 
@@ -283,24 +284,25 @@ def _run(
 ) -> tuple[NDArray[Any], ...]:
     """Fitness, fatigue (both without rows unless wanted) and response, one row per parameter set."""
     # Deferred so that importing the public function loads no compiler.
-    from retrowalk.kernels import recurrences as kernels
+    from retrowalk.kernels import recurrences
+    from retrowalk.kernels.types import Model
 
-    table = _table(kernels.COLUMNS, parameters, pick.size)
-    load, pick = _saturated(load, pick, parameters)
+    family = FAMILIES[conventions.model]
+    form = family.forms.index(conventions.form) if family.forms else 0
+    model = Model(family.number, form, conventions.impulse == "same_day")
+    table = _table(recurrences.COLUMNS, parameters, pick.size)
+    if HILL[0] in parameters:
+        hill = Hill(*(parameters[name].astype(np.float64)[:, None] for name in HILL))
+        load, pick = hill_response(load[pick], hill), np.arange(pick.size, dtype=np.int64)
     response = np.empty((pick.size, load.shape[1]), load.dtype)
     fitness, fatigue = (np.empty_like(response[: len(response) * conventions.components]) for _ in range(2))
-    same_day, ewma = conventions.impulse == "same_day", conventions.scaling == "ewma"
-    gap, daily = conventions.timeline.gap, conventions.timeline.daily
-    if conventions.model == "nonlinear":
-        fault = np.full(3, -1, np.int64)
-        reached = kernels.nonlinear(load, pick, same_day, table, response, fitness, fatigue, fault)
-        _check_fault(fault, reached, conventions, shape)
-    elif conventions.model == "variable_dose":
-        form = FAMILIES[conventions.model].forms.index(conventions.form)
-        kernels.variable_dose(load, pick, gap, daily, same_day, ewma, form, table, response, fitness, fatigue)
-    else:
-        delayed = conventions.model == "fitness_delay"
-        kernels.linear(load, pick, gap, daily, same_day, ewma, delayed, table, response, fitness, fatigue)
+    timeline, fault = conventions.timeline, np.full(3, -1, np.int64)
+    kernel = getattr(recurrences, family.kernel)
+    ewma = conventions.scaling == "ewma"
+    reached = kernel(
+        load, pick, model, timeline.gap, timeline.daily, ewma, table, response, fitness, fatigue, fault
+    )
+    _check_fault(fault, reached, conventions, shape)
     return fitness, fatigue, response
 
 
@@ -310,19 +312,6 @@ def _table(columns: tuple[str, ...], parameters: dict[str, NDArray[Any]], rows: 
     for column, name in enumerate(columns):
         table[:, column] = parameters.get(name, 0.0 if name.startswith("gain") else 1.0)
     return table
-
-
-def _saturated(
-    load: NDArray[Any], pick: NDArray[np.int64], parameters: dict[str, NDArray[Any]]
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    if HILL[0] not in parameters:
-        return load, pick
-    from retrowalk.kernels.recurrences import saturate
-
-    maximum, half_load, exponent = (parameters[name].astype(np.float64) for name in HILL)
-    saturated = np.empty((pick.size, load.shape[1]))
-    saturate(load, pick, maximum, half_load, exponent, saturated)
-    return saturated, np.arange(pick.size, dtype=np.int64)
 
 
 def _check_fault(fault: NDArray[np.int64], reached: float, conventions: Conventions,
