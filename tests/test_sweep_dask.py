@@ -20,10 +20,11 @@ from cli_runner import retrowalk as command
 from retrowalk import store
 from retrowalk.errors import InputError, MissingExtraError, RunError
 from retrowalk.scenario import parse_scenario
-from retrowalk.sweeps import workers as cluster
+from retrowalk.store.checks import read_layout
 from retrowalk.sweeps import workers as dasks
 from sweep_samples import SLOW, SWEPT, data_of, swept
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 
@@ -97,16 +98,17 @@ def test_a_stopped_cluster_sweep_ends_soon_and_goes_on(client, tmp_path):
 
 
 def test_few_blocks_are_in_flight(client, tmp_path, monkeypatch):
-    seen = []
-    real = cluster._Work._submit
+    futures, in_flight = [], []
+    submit = client.submit
 
-    def counting(self):
-        real(self)
-        seen.append(len(self.flying))
+    def counting(*args, **options):
+        futures.append(submit(*args, **options))
+        in_flight.append(sum(not future.done() for future in futures))
+        return futures[-1]
 
-    monkeypatch.setattr(cluster._Work, "_submit", counting)
+    monkeypatch.setattr(client, "submit", counting)
     retrowalk.sweep(parse_scenario(SWEPT), store=tmp_path / "a.zarr", client=client).close()
-    assert 1 <= max(seen) <= 2 * (1 + cluster.AHEAD)
+    assert 1 <= max(in_flight) <= 2 * (1 + dasks.AHEAD)
 
 
 def test_an_error_of_ours_on_a_worker_is_the_same_sentence(client, tmp_path):
@@ -122,13 +124,13 @@ def test_a_worker_that_does_not_see_the_store_says_so(tmp_path):
     scenario = parse_scenario(SWEPT)
     with pytest.raises(RunError, match="stopped"):
         retrowalk.sweep(scenario, store=tmp_path / "a.zarr", stop=lambda: True)
-    layout = store.check.read_layout(tmp_path / "a.zarr")
+    layout = read_layout(tmp_path / "a.zarr")
     blocks = store.BlockWriter(tmp_path / "elsewhere.zarr", layout)
     with pytest.raises(RunError, match="does not see this store; all workers need the same shared folder"):
-        cluster.run_block(scenario.canonical_json(), blocks, 0)
+        dasks.run_block(scenario.canonical_json(), blocks, 0)
     other = scenario.model_copy(update={"seed": 8})
     with pytest.raises(RunError, match=r"would compute other results \(scenario, seed\)"):
-        cluster.run_block(other.canonical_json(), store.BlockWriter(tmp_path / "a.zarr", layout), 0)
+        dasks.run_block(other.canonical_json(), store.BlockWriter(tmp_path / "a.zarr", layout), 0)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +148,14 @@ def test_contradictions_are_refused_before_anything_starts(tmp_path, options, se
 
 
 def test_a_missing_extra_is_said_with_the_command(tmp_path, monkeypatch):
-    monkeypatch.setattr(dasks.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'retrowalk\[dask\]'"):
         retrowalk.sweep(parse_scenario(SWEPT), store=tmp_path / "a.zarr", workers=2)
 
 
-def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(dasks, "PATIENCE", 1)
-    with pytest.raises(RunError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers"):
+def test_no_scheduler_is_one_sentence(tmp_path):
+    timeout = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    with timeout, pytest.raises(RunError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers"):
         retrowalk.sweep(parse_scenario(SWEPT), store=tmp_path / "a.zarr", scheduler="tcp://127.0.0.1:9")
 
 
@@ -186,6 +188,35 @@ def test_a_lost_scheduler_leaves_a_sweep_that_goes_on(tmp_path):
 
 def finished_blocks(path: Path) -> int:
     return store.status(path).finished_blocks if (path / "_retrowalk" / "store.json").exists() else 0
+
+
+def test_workers_of_one_sweep_are_closed_to_everybody_else(client):
+    address = client.scheduler.address
+    assert address.startswith("tls://")
+    stranger = {"timeout": 1, "set_as_default": False}
+    for spoken in (address, address.replace("tls://", "tcp://")):
+        with pytest.raises((OSError, TypeError, ValueError)):
+            distributed.Client(spoken, security=distributed.Security(), **stranger)
+    with pytest.raises(OSError, match="TLS"):
+        distributed.Client(address, security=distributed.Security.temporary(), **stranger)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.7, 1.5])
+def test_an_interrupt_while_workers_start_is_one_line(tmp_path, delay):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    words = [SCRIPT, "sweep", "slow.yaml", "-o", "slow.zarr", "--workers", "2"]
+    # A group of its own, to which a terminal would send the signal.
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+                          start_new_session=True) as sweep:  # fmt: skip
+        wait_for((tmp_path / "slow.zarr").exists)
+        time.sleep(delay)
+        os.killpg(sweep.pid, signal.SIGINT)
+        said = sweep.communicate(timeout=90)[1]
+    assert sweep.returncode == 130
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if line and "once more" not in line]
+    assert len(lines) == 1, said
+    assert "interrupted; finished cases are kept" in lines[0]
 
 
 def wait_for(ready, seconds: float = 60) -> None:

@@ -58,7 +58,7 @@ def _facts(found: StoreStatus) -> dict[str, Any]:
 
 
 def _words(found: StoreStatus) -> str:
-    from retrowalk.sweeps.plan import readable
+    from retrowalk.simulation.memory import readable
 
     done = f"{found.path}: {found.state}, {found.finished} of {found.total} cases, {readable(found.size)}"
     if found.seconds_per_case:

@@ -31,19 +31,18 @@ def show_plan(scenario: Scenario, output: str | None, *, threads: int | None, wo
     InputError
         When it does not fit this machine; the plan is printed all the same.
     """
-    from retrowalk.sweeps.plan import refuse
     from retrowalk.sweeps.runs import plan_sweep
 
     found = plan_sweep(scenario, store=output, threads=threads, workers=workers)
     emit(plan_words(scenario, found))
-    refuse(found, scenario)
+    found.check()
 
 
 def plan_words(scenario: Scenario, found: Plan) -> str:
     """Several lines for ``sweep --dry-run``."""
     from retrowalk.cli.output import duration
     from retrowalk.scenario import axis_labels
-    from retrowalk.sweeps.plan import readable
+    from retrowalk.simulation.memory import readable
 
     crew = f"{found.workers} workers" if found.workers else f"{found.threads} threads"
     lines = [
@@ -65,7 +64,7 @@ def plan_words(scenario: Scenario, found: Plan) -> str:
 
 
 def _free(amount: int | None) -> str:
-    from retrowalk.sweeps.plan import readable
+    from retrowalk.simulation.memory import readable
 
     return "" if amount is None else f" ({readable(amount)} free)"
 

@@ -12,6 +12,7 @@ from retrowalk.errors import InputError
 from retrowalk.scenario import Case, Scenario, axis_labels, cases
 from retrowalk.simulation.case import Setting, prepare
 from retrowalk.simulation.flags import fill_flags
+from retrowalk.simulation.memory import WAITING_PIECES, check_memory
 from retrowalk.simulation.pieces import Arrays, Piece, pieces, together
 from retrowalk.simulation.provenance import attributes as provenance_attributes
 from retrowalk.simulation.table import Shape, allocate, tabulate
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from retrowalk.simulation.table import Table
 
 Progress = Callable[[int, int], None]
-
-#: Pieces that wait for each thread; they hold the people they are about.
-AHEAD = 4
 
 
 def processors() -> int:
@@ -113,7 +111,7 @@ def work(
     with ThreadPoolExecutor(threads) as pool:
         try:
             for index, piece in todo:
-                if len(waiting) >= AHEAD * threads:
+                if len(waiting) >= WAITING_PIECES * threads:
                     finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     _raise_first(finished)
                 if progress:
@@ -161,9 +159,10 @@ def simulate(
     Raises
     ------
     InputError
-        When the scenario cannot be run, for example for want of a baseline.
+        When the scenario cannot be run, for want of a baseline or of memory.
     """
     single = _with_seed(scenario, seed).model_copy(update={"sweep": type(scenario.sweep)()})
+    check_memory(single, threads=threads or processors())
     result = compute(
         cases(single),
         single,

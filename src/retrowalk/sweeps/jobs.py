@@ -1,7 +1,4 @@
-"""The blocks of one sweep that are still to be computed, and how far it is.
-
-Compute blocks one after the other in this process, each on all threads.
-"""
+"""The blocks of one sweep that are still to be computed, and computing them in this process."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ def never() -> bool:
 
 @dataclass
 class Job:
-    """What a crew works on.
+    """One sweep on its way into a store.
 
     Attributes
     ----------
@@ -30,7 +27,7 @@ class Job:
     scenario : Scenario
         With its sweep.
     stop : callable
-        Asked between blocks; once it says True no further block is begun.
+        Called between blocks; once it returns True no further block is begun.
     progress : callable, optional
         Called with (cases done, cases in all).
     """
@@ -46,9 +43,9 @@ class Job:
     def __post_init__(self) -> None:
         layout = self.writer.layout
         self.done = sum(layout.size_of(number) for number in self.writer.finished())
-        self.tell(0)
+        self.report(0)
 
-    def tell(self, under_way: int, _of: int = 0) -> None:
+    def report(self, under_way: int, _of: int = 0) -> None:
         """Report cases of a block under way beside the finished ones."""
         if self.progress:
             self.progress(self.done + under_way, self.writer.layout.cases)
@@ -59,7 +56,7 @@ class Job:
         size = self.writer.layout.size_of(record.block)
         self.done += size
         self.computed += size
-        self.tell(0)
+        self.report(0)
 
     def close(self) -> None:
         """Note how fast it went, beside the results and not in them."""
@@ -67,13 +64,19 @@ class Job:
             self.writer.note_speed(self.computed, time.monotonic() - self.started)
 
 
-def fill(job: Job, threads: int | None) -> None:
-    """Compute the missing blocks; returns early when asked to stop."""
-    layout = job.writer.layout
-    for number in job.writer.missing():
-        if job.stop():
-            return
-        part = layout.cases_of(number)
-        chosen, count = cases(job.scenario, part.start, part.stop), layout.size_of(number)
-        result = compute(chosen, job.scenario, count=count, threads=threads, progress=job.tell)
-        job.finish(job.writer.blocks.write(number, result))
+@dataclass(frozen=True, slots=True)
+class LocalThreads:
+    """Threads of this process; as many as there are processors by default."""
+
+    threads: int | None = None
+
+    def compute(self, job: Job) -> None:
+        """Compute the missing blocks one after the other; returns early when the job is to stop."""
+        layout = job.writer.layout
+        for number in job.writer.missing():
+            if job.stop():
+                return
+            part = layout.cases_of(number)
+            chosen, count = cases(job.scenario, part.start, part.stop), layout.size_of(number)
+            result = compute(chosen, job.scenario, count=count, threads=self.threads, progress=job.report)
+            job.finish(job.writer.blocks.write(number, result))

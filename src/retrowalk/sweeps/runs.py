@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrowalk.errors import InputError, RunError
-from retrowalk.scenario import Scenario
+from retrowalk.scenario import Scenario, cases
 from retrowalk.simulation.compute import Progress
 from retrowalk.simulation.provenance import digests
 from retrowalk.store import StoreStatus, create, is_url, open_results, status, suggest_block, suggest_pack
 from retrowalk.sweeps.jobs import Job, never
-from retrowalk.sweeps.plan import BLOCK_BYTES, Plan, check_cases, most_per_block, plan, refuse, template
-from retrowalk.sweeps.workers import check_crew, gathered
+from retrowalk.sweeps.plan import BLOCK_BYTES, Plan, check_cases, most_per_block, plan, template
+from retrowalk.sweeps.timing import compile_kernels
+from retrowalk.sweeps.workers import check_choice, start_workers
 
 if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
+
+    from retrowalk.simulation.table import Table
 
 
 class StoppedError(RunError):
@@ -65,7 +68,7 @@ def sweep(
     scheduler : str, optional
         Address of a Dask scheduler, such as ``tcp://node1:8786``.
     stop : callable, optional
-        Asked between blocks; when it says True the sweep ends after the blocks in hand.
+        Called between blocks; when it returns True the sweep ends after the blocks in hand.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def sweep(
         When the scenario cannot be run, does not fit this machine, or something else lies at `store`.
     RunError
         When the run fails; finished cases are kept, and the same call continues. `StoppedError` when `stop`
-        said so.
+        returned True.
     """
     fill_store(
         scenario, store=store, resume=resume, overwrite=overwrite, repair=repair, threads=threads,
@@ -101,35 +104,40 @@ def fill_store(
     scheduler: str | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] = never,
+    compiling: Callable[[], None] | None = None,
 ) -> None:
-    """What `sweep` does, without opening the results: xarray need not be imported."""
-    check_crew(threads, client, workers, scheduler)
+    """What `sweep` does, without opening the results: xarray need not be imported.
+
+    `compiling` is called before kernels are compiled, and not where compiled ones are kept on this machine;
+    the first call of `progress` comes after that.
+    """
+    check_choice(threads, client, workers, scheduler)
+    local = client is None and scheduler is None
     shape, wanted = template(scenario), digests(scenario)
-    block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
-    pack = suggest_pack(shape, block)
-    found = _found(store, wanted)
-    if found is None:
+    known = _status_of(store, wanted)
+    block, pack = _block_and_pack(scenario, shape, known)
+    if known is None:
         check_cases(scenario)
-    if found is None or found.state != "finished":
-        here = 0 if client is not None or scheduler is not None else workers or 0
-        refuse(_planned(scenario, block, pack, store, found, threads, here), scenario)
+    if known is None or known.state != "finished":
+        _plan(scenario, block, pack, store, known, threads, (workers or 0) if local else 0).check()
     with create(
         store, shape, digests=wanted, block=block, pack=pack, overwrite=overwrite, repair=repair
     ) as writer:
         if writer.state == "unfinished" and not resume:
             raise InputError(f"{store}: holds an unfinished sweep; let it resume or use overwrite")
-        if writer.state != "finished":
+        if writer.state == "finished":
+            return
+        if local:
+            compile_kernels(next(cases(scenario)).scenario, compiling)
+        with start_workers(threads, client, workers, scheduler) as chosen:
             job = Job(writer, scenario, stop, progress)
             try:
-                with gathered(threads, client, workers, scheduler) as crew:
-                    crew.fill(job)
+                chosen.compute(job)
             finally:
                 job.close()
-            if missing := writer.missing():
-                raise StoppedError(
-                    f"{store}: stopped with {len(missing)} blocks to go; finished cases are kept"
-                )
-            writer.complete()
+        if missing := writer.missing():
+            raise StoppedError(f"{store}: stopped with {len(missing)} blocks to go; finished cases are kept")
+        writer.complete()
 
 
 def plan_sweep(
@@ -139,38 +147,45 @@ def plan_sweep(
     threads: int | None = None,
     workers: int | None = None,
 ) -> Plan:
-    """What `sweep` would take: cases, bytes, memory and time, from a calibration of about a second.
+    """What `sweep` would take: cases, bytes, memory and time, from cut-down cases run for about a second.
 
     Parameters are those of `sweep`; what is finished at `store` already counts as done.
     """
-    found = _found(store, digests(scenario)) if store is not None else None
-    shape = template(scenario)
+    known = _status_of(store, digests(scenario)) if store is not None else None
+    block, pack = _block_and_pack(scenario, template(scenario), known)
+    return _plan(scenario, block, pack, store, known, threads, workers or 0, timed=True)
+
+
+def _block_and_pack(scenario: Scenario, shape: Table, known: StoreStatus | None) -> tuple[int, int]:
+    """Cases per block and blocks per pack: those of a store that is there, else what suits the sweep."""
+    if known is not None:
+        return known.block, known.pack
     block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
-    block, pack = (found.block, found.pack) if found else (block, suggest_pack(shape, block))
-    return _planned(scenario, block, pack, store, found, threads, workers or 0, timed=True)
+    return block, suggest_pack(shape, block)
 
 
-def _planned(
+def _plan(
     scenario: Scenario,
     block: int,
     pack: int,
     store: str | os.PathLike[str] | None,
-    found: StoreStatus | None,
+    known: StoreStatus | None,
     threads: int | None,
     workers: int,
     *,
     timed: bool = False,
 ) -> Plan:
-    place = None if store is None or is_url(store) else Path(store)
-    done = found.finished if found else 0
-    return plan(scenario, block=block, pack=pack, store=place, threads=threads, workers=workers, timed=timed,
-                cases_done=done)  # fmt: skip
+    folder = None if store is None or is_url(store) else Path(store)
+    return plan(
+        scenario, block=block, pack=pack, store=folder, threads=threads, workers=workers, timed=timed,
+        cases_done=known.finished if known else 0,
+    )  # fmt: skip
 
 
-def _found(store: str | os.PathLike[str], wanted: dict[str, str]) -> StoreStatus | None:
+def _status_of(store: str | os.PathLike[str], wanted: dict[str, str]) -> StoreStatus | None:
     """How far the same sweep has got at `store`; None for anything else, which `create` judges."""
     try:
-        found = status(store)
+        known = status(store)
     except InputError:
         return None
-    return found if found.digests == wanted else None
+    return known if known.digests == wanted else None

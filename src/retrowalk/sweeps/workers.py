@@ -1,8 +1,5 @@
-"""Start Dask workers on this machine or reach those of a cluster.
-
-Compute blocks on Dask workers: each writes its own files, only small records come back.
-
-Who computes: this process, processes on this machine, or a cluster. The numbers are the same.
+"""Compute blocks on Dask workers, of this machine or of a cluster: each writes its own files, and only small
+records come back. Who computes changes no number.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
@@ -25,28 +23,47 @@ from retrowalk.simulation.compute import compute
 from retrowalk.simulation.provenance import digests
 from retrowalk.store import BlockRecord, BlockWriter
 from retrowalk.store.manifest import differing
-from retrowalk.sweeps import jobs as local
-from retrowalk.sweeps.jobs import Job
+from retrowalk.sweeps.jobs import Job, LocalThreads
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+#: Processes on one machine; more is a mistake in the number.
+MOST_WORKERS = 1024
 #: Dask gives a task up after 3 workers died on it; workers of a cluster may come and go all day.
 ALLOWED_FAILURES = 1000
+#: Blocks given to each worker beyond the one in work, so that it never waits for the next.
+AHEAD = 1
+#: Times that one block may lose its worker before the block itself is to blame.
+LOSSES = 50
+#: Seconds without the scheduler after which it counts as lost.
+LOST_AFTER = 10.0
+#: Seconds between two looks at how many workers there are.
+COUNT_EVERY = 2.0
 
-#: Seconds to find a scheduler.
-PATIENCE = 20
 
-
-def require() -> None:
-    """Say how to install Dask where it is missing.
+def check_choice(
+    threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
+) -> None:
+    """Refuse a contradiction before anything is started.
 
     Raises
     ------
+    InputError
+        When several of client, workers and scheduler are given, or one of them with threads.
     MissingExtraError
-        With the command.
+        When Dask is needed and not installed.
     """
-    if importlib.util.find_spec("distributed") is None:
+    choices = {"client": client, "workers": workers, "scheduler": scheduler}
+    given = [name for name, value in choices.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)}: give one of them, not {len(given)}")
+    if given and threads is not None:
+        raise InputError(f"threads and {given[0]}: workers have one thread each; leave threads out")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise InputError(f"workers: {workers} processes cannot be started; use 1 to {MOST_WORKERS}")
+    needed = ["distributed", "cryptography"] if workers is not None else ["distributed"]
+    if given and not all(importlib.util.find_spec(name) for name in needed):
         raise MissingExtraError(
             "workers and schedulers need Dask, which is not installed; "
             "install it with: pip install 'retrowalk[dask]'"
@@ -54,47 +71,80 @@ def require() -> None:
 
 
 @contextmanager
+def start_workers(
+    threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
+) -> Iterator[LocalThreads | DaskWorkers]:
+    """Start or reach those who compute, for as long as the sweep runs."""
+    if workers is not None:
+        with local_client(workers) as started:
+            yield DaskWorkers(started)
+    elif scheduler is not None:
+        with remote_client(scheduler) as reached:
+            yield DaskWorkers(reached)
+    else:
+        yield LocalThreads(threads) if client is None else DaskWorkers(client)
+
+
+@contextmanager
 def local_client(workers: int) -> Iterator[Client]:
-    """Processes on this machine, one thread each, reachable from this machine only."""
+    """Processes on this machine, one thread each.
+
+    A Dask scheduler runs whatever code reaches it, and any user of this machine could connect. Connections
+    are therefore encrypted with certificates made for this run alone, which only these processes hold.
+    """
     import dask
     from distributed import Client, LocalCluster
+    from distributed.security import Security
 
-    _hush()
-    with (
-        dask.config.set(
-            {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES, "distributed.admin.log-length": 100}
-        ),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.register_plugin(_plugin())
-        yield client
-
-
-def _plugin() -> Any:  # noqa: ANN401  a plugin of Dask, which is not imported before it is needed
-    from distributed import WorkerPlugin
-
-    class KeepOn(WorkerPlugin):  # type: ignore[misc]  # Dask is half typed
-        """Ctrl-C in a terminal reaches every process; only the one that leads the sweep is to decide."""
-
-        name = "retrowalk-keep-on"
-
-        def setup(self, worker: object) -> None:
-            # A worker that does not run in its process's main thread never hears of signals.
-            with suppress(ValueError):
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    return KeepOn()
+    _silence()
+    settings = {
+        "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
+        "distributed.admin.log-length": 100,
+    }
+    with dask.config.set(settings):
+        with _interrupts_held_back():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                protocol="tls://",
+                security=Security.temporary(),
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster, Client(cluster) as client:
+            # Where signals cannot be held back, on Windows, workers are told to leave Ctrl-C to us.
+            client.run(_ignore_interrupts)
+            yield client
 
 
-def _hush() -> None:
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Keep Ctrl-C, which reaches every process of a terminal, from those that are started meanwhile.
+
+    Processes and threads inherit which signals are blocked. An interrupt of this process is delivered at the
+    end, so that workers are never left half started.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Started by the first process of its own accord, it would unblock signals in the thread that starts it.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore_interrupts() -> None:
+    # Workers of other schedulers may run outside their process's main thread, which alone may say so.
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _silence() -> None:
     """Keep Dask from logging tracebacks about lost connections: what matters becomes an error of ours."""
     names = ("distributed", "tornado", *logging.root.manager.loggerDict)
     for name in names:
@@ -113,9 +163,9 @@ def remote_client(address: str) -> Iterator[Client]:
     """
     from distributed import Client
 
-    _hush()
+    _silence()
     try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, set_as_default=False)
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise RunError(
@@ -126,16 +176,6 @@ def remote_client(address: str) -> Iterator[Client]:
     finally:
         # A scheduler that is gone would be waited for.
         client.close(timeout=2)
-
-
-#: Blocks given to each worker beyond the one in work, so that it never waits for the next.
-AHEAD = 1
-#: Times that one block may lose its worker before the block itself is to blame.
-LOSSES = 50
-#: Seconds without the scheduler after which it counts as lost.
-LOST_AFTER = 10.0
-#: Seconds between two looks at how many workers there are.
-ASK_EVERY = 2.0
 
 
 def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
@@ -174,66 +214,72 @@ def _read(text: str) -> tuple[Scenario, dict[str, str]]:
     return scenario, digests(scenario)
 
 
-def fill(job: Job, client: Client) -> None:
-    """Keep every worker busy with few blocks in flight; returns early when the job asks to stop.
+@dataclass(frozen=True, slots=True)
+class DaskWorkers:
+    """Workers of a Dask scheduler, one thread each."""
 
-    Raises
-    ------
-    RunError
-        When the scheduler or all workers are lost, or a block takes its worker down again and again.
-    """
-    work = _Work(job, client)
-    try:
-        work.run()
-    finally:
-        work.abandon()
+    client: Client
+
+    def compute(self, job: Job) -> None:
+        """Keep every worker busy with few blocks in flight; returns early when the job is to stop.
+
+        Raises
+        ------
+        RunError
+            When the scheduler or all workers are lost, or a block takes its worker down again and again.
+        """
+        blocks = _BlocksInFlight(job, self.client)
+        try:
+            blocks.run()
+        finally:
+            blocks.abandon()
 
 
-class _Work:
+class _BlocksInFlight:
     def __init__(self, job: Job, client: Client) -> None:
         self.job, self.client = job, client
         self.text = job.scenario.canonical_json()
         self.run_id = uuid.uuid4().hex[:8]
         self.waiting = job.writer.missing()[::-1]
-        self.flying: dict[int, Future] = {}
+        self.in_flight: dict[int, Future] = {}
         self.losses: dict[int, int] = {}
-        self.ended: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
+        self.finished: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
         self.seen = time.monotonic()
-        self.threads, self.ask_at = 1, 0.0
+        self.threads, self.count_at = 1, 0.0
 
     def run(self) -> None:
-        while self.waiting or self.flying:
+        while self.waiting or self.in_flight:
             if self.job.stop():
                 self.waiting.clear()
                 self._drop_unbegun()
-                if not self.flying:
+                if not self.in_flight:
                     return
             self._submit()
             try:
-                number, future = self.ended.get(timeout=0.2)
+                number, future = self.finished.get(timeout=0.2)
             except queue.Empty:
                 self._check_scheduler()
                 continue
-            if self.flying.get(number) is future:
-                del self.flying[number]
+            if self.in_flight.get(number) is future:
+                del self.in_flight[number]
                 self._take(number, future)
 
     def _submit(self) -> None:
         if self.client.status != "running":
             return
-        room = (1 + AHEAD) * max(1, self._threads()) - len(self.flying)
-        for _ in range(min(room, len(self.waiting))):
+        free = (1 + AHEAD) * max(1, self._threads()) - len(self.in_flight)
+        for _ in range(min(free, len(self.waiting))):
             number = self.waiting.pop()
             key = f"retrowalk-{self.run_id}-{number}-{self.losses.get(number, 0)}"
             future = self.client.submit(run_block, self.text, self.job.writer.blocks, number,
                                         key=key, pure=False, retries=0)  # fmt: skip
-            self.flying[number] = future
-            future.add_done_callback(lambda done, number=number: self.ended.put((number, done)))
+            self.in_flight[number] = future
+            future.add_done_callback(lambda done, number=number: self.finished.put((number, done)))
 
     def _threads(self) -> int:
-        """Threads of all workers, asked for now and then: workers may join and leave."""
-        if time.monotonic() >= self.ask_at:
-            self.ask_at = time.monotonic() + ASK_EVERY
+        """Threads of all workers, counted now and then: workers may join and leave."""
+        if time.monotonic() >= self.count_at:
+            self.count_at = time.monotonic() + COUNT_EVERY
             with suppress(OSError, TimeoutError):
                 self.threads = sum(self.client.nthreads().values())
         return self.threads
@@ -272,13 +318,13 @@ class _Work:
 
     def _drop_unbegun(self) -> None:
         """Cancel the blocks that no worker has begun: those beyond one per thread."""
-        if not self.flying:
+        if not self.in_flight:
             return
         begun = set(self._processing())
         alone = self._threads() == 0
-        for number, future in list(self.flying.items()):
+        for number, future in list(self.in_flight.items()):
             if alone or (begun and future.key not in begun):
-                del self.flying[number]
+                del self.in_flight[number]
                 future.cancel()
 
     def _processing(self) -> list[str]:
@@ -290,17 +336,17 @@ class _Work:
 
     def abandon(self) -> None:
         """Leave nothing behind on a cluster that goes on living."""
-        if self.flying and self.client.status == "running":
-            self.client.cancel(list(self.flying.values()), force=True)
-        self.flying.clear()
+        if self.in_flight and self.client.status == "running":
+            self.client.cancel(list(self.in_flight.values()), force=True)
+        self.in_flight.clear()
 
 
 def _error_of(future: Future) -> BaseException | None:
     from distributed.client import FutureCancelledError
 
     if future.status == "error":
-        found: BaseException = future.exception()
-        return found
+        raised: BaseException = future.exception()
+        return raised
     if future.status == "cancelled":
         lost: BaseException = FutureCancelledError(future.key, "lost")
         return lost
@@ -319,62 +365,3 @@ def _is_loss(error: BaseException) -> bool:
 
 def _address(client: Client) -> str:
     return str(client.scheduler.address) if client.scheduler is not None else ""
-
-
-#: Processes on one machine; more is a mistake in the number.
-MOST_WORKERS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """Threads of this process, or Dask workers of one thread each."""
-
-    threads: int | None = None
-    client: Client | None = None
-
-    def fill(self, job: Job) -> None:
-        """Compute the missing blocks of a job; returns early when the job asks to stop."""
-        if self.client is None:
-            local.fill(job, self.threads)
-            return
-
-        fill(job, self.client)
-
-
-def check_crew(
-    threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
-) -> None:
-    """Refuse a contradiction before anything is started.
-
-    Raises
-    ------
-    InputError
-        When several of client, workers and scheduler are given, or one of them with threads.
-    MissingExtraError
-        When Dask is needed and not installed.
-    """
-    choices = {"client": client, "workers": workers, "scheduler": scheduler}
-    given = [name for name, value in choices.items() if value is not None]
-    if len(given) > 1:
-        raise InputError(f"{' and '.join(given)}: give one of them, not {len(given)}")
-    if given and threads is not None:
-        raise InputError(f"threads and {given[0]}: workers have one thread each; leave threads out")
-    if workers is not None and not 1 <= workers <= MOST_WORKERS:
-        raise InputError(f"workers: {workers} processes cannot be started; use 1 to {MOST_WORKERS}")
-    if given:
-        require()
-
-
-@contextmanager
-def gathered(
-    threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
-) -> Iterator[Crew]:
-    """Start or reach the workers for as long as the sweep runs."""
-    if workers is not None:
-        with local_client(workers) as started:
-            yield Crew(client=started)
-    elif scheduler is not None:
-        with remote_client(scheduler) as reached:
-            yield Crew(client=reached)
-    else:
-        yield Crew(threads, client)
