@@ -511,3 +511,19 @@ def test_importing_the_room_loads_no_heavy_library():
     code = f"import sys, retrowalk.evidence; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "last"),
+    [
+        ("arms", "a/b,nobody,b,x\n", "arms.csv: too many problems; 1950 further lines were not checked"),
+        ("arms", "a/b,nobody,b,1\n", "too many problems; the rest was not checked"),
+    ],
+)
+def test_a_table_full_of_faults_is_given_up_after_fifty(folder, name, line, last):
+    path = _write(folder, ROW) / f"{name}.csv"
+    path.write_text("id,source,name,n\n" + line * 2000)
+    with pytest.raises(DocumentError) as caught:
+        read_evidence(folder)
+    assert len(caught.value.problems) == 51
+    assert str(caught.value.problems[-1]).endswith(last)

@@ -1,10 +1,11 @@
-"""Read a CSV table into frozen rows; every fault is reported with file, row and column."""
+"""Read a CSV table into frozen rows; faults are reported with file, row and column."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,9 @@ from retrowalk.errors import DocumentError, Problem
 
 #: Tables larger than this are refused unread: 16 MiB is a hundred times the package's own largest.
 MAX_BYTES = 16 * 2**20
+
+#: Reading stops after this many problems; the lines behind them are counted, not checked.
+MAX_PROBLEMS = 50
 
 
 class Row(BaseModel):
@@ -33,21 +37,24 @@ def read_table(path: Path, row_type: type[RowT]) -> tuple[RowT, ...]:
     Raises
     ------
     DocumentError
-        With one problem per faulty cell: file, line, column name and sentence.
+        With one problem per faulty cell (file, line, column name and sentence), at most `MAX_PROBLEMS` and
+        then one that says how many lines were not checked.
     """
-    rows, problems = [], []
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    text = _text(path)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows: list[RowT] = []
+    problems: list[Problem] = []
     try:
-        for cells in reader:
-            filled = {key: value.strip() for key, value in cells.items() if key and value and value.strip()}
-            if None in cells:
-                problems.append(
-                    Problem("this row has more cells than the header", str(path), reader.line_num)
-                )
-            try:
-                rows.append(row_type.model_validate(filled))
-            except ValidationError as error:
-                problems.extend(_problems(error, row_type, path, reader.line_num))
+        problems += _header_problems(reader, row_type, path)
+        for cells in () if problems else reader:
+            found, row = _read_row(cells, row_type, path, reader.line_num)
+            problems += found
+            rows += [row] if row is not None else []
+            if len(problems) >= MAX_PROBLEMS:
+                left = text.count("\n") + (not text.endswith("\n")) - reader.line_num
+                more = f"too many problems; {left} further lines were not checked"
+                problems[MAX_PROBLEMS:] = [Problem(more, str(path))]
+                break
     except csv.Error as error:
         problems.append(Problem(f"this is not a well-formed CSV row ({error})", str(path), reader.line_num))
     if problems:
@@ -61,21 +68,38 @@ def _text(path: Path) -> str:
             raise DocumentError([Problem(f"the table is larger than {MAX_BYTES >> 20} MiB", str(path))])
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(
-            [Problem(f"the table is not UTF-8 text (byte {error.start})", str(path))]
-        ) from None
+        problem = Problem(f"the table is not UTF-8 text (byte {error.start})", str(path))
+        raise DocumentError([problem]) from None
     except OSError as error:
         raise DocumentError([Problem(f"cannot be read: {error.strerror}", str(path))]) from None
 
 
-def _problems(error: ValidationError, row_type: type[Row], path: Path, line: int) -> list[Problem]:
-    found = []
-    for detail in error.errors(include_input=False, include_url=False, include_context=False):
-        column = ".".join(map(str, detail["loc"]))
-        message = detail["msg"].replace("Input should", "the value should", 1)
-        if detail["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(column, row_type.model_fields, n=1, cutoff=0.75)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(row_type.model_fields)}"
-            message = f"there is no column {column!r}; {hint}"
-        found.append(Problem(message, str(path), line, path=f"column {column}"))
-    return found
+def _header_problems(reader: csv.DictReader[str], row_type: type[Row], path: Path) -> Iterator[Problem]:
+    known = row_type.model_fields
+    unknown = [column for column in reader.fieldnames or () if column not in known]
+    for column in unknown[:MAX_PROBLEMS]:
+        near = difflib.get_close_matches(column[:80], known, n=1, cutoff=0.75)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        message = f"there is no column {column[:80]!r}; {hint}"
+        yield Problem(message, str(path), reader.line_num, path=f"column {column[:80]}")
+
+
+def _read_row(
+    cells: dict[str, str], row_type: type[RowT], path: Path, line: int
+) -> tuple[list[Problem], RowT | None]:
+    if None in cells:
+        return [Problem("this row has more cells than the header", str(path), line)], None
+    filled = {key: value.strip() for key, value in cells.items() if value and value.strip()}
+    try:
+        return [], row_type.model_validate(filled)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+        return [
+            Problem(
+                detail["msg"].replace("Input should", "the value should", 1),
+                str(path),
+                line,
+                path=f"column {'.'.join(map(str, detail['loc']))}",
+            )
+            for detail in details
+        ], None

@@ -1,9 +1,4 @@
-"""Write the reference of a source as text, in few words, or as a BibTeX entry.
-
-What must hold between the evidence tables, each fault with its file, row and column.
-
-Read the evidence tables, check them against each other and look things up in them.
-"""
+"""The evidence: reading its tables, looking things up, checking them against each other, and citing."""
 
 from __future__ import annotations
 
@@ -14,182 +9,16 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
+from itertools import islice
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import DocumentError, InputError, Problem
 from retrowalk.evidence.records import Arm, Effect, Excluded, Source, accepted_units, in_canonical_unit
-from retrowalk.tables import Row, read_table
-
-_AUTHOR = re.compile(r"^(?P<family>.+?) (?P<initials>[A-Z]{1,3})$")
-_LONGEST_NAME = 30
-_SPECIAL = re.compile(r"([&%$#_{}])")
-
-
-def as_text(source: Source) -> str:
-    """Citation, then DOI or address."""
-    text = source.citation.rstrip(".") + "."
-    if source.doi:
-        return f"{text} https://doi.org/{source.doi}"
-    return f"{text} {source.url}" if source.url else text
-
-
-def as_short(source: Source) -> str:
-    """First author, year and DOI: ``Alghadir 2019, doi 10.1186/s12891-019-2537-9``."""
-    authors, _ = _split_authors(source.citation)
-    family = authors[0].partition(",")[0].replace("\\", "") if authors else ""
-    # A title that ends in capitals reads like a name; no family is that long.
-    known = source.year is not None and 0 < len(family) <= _LONGEST_NAME
-    name = f"{family} {source.year}" if known else source.id
-    return f"{name}, doi {source.doi}" if source.doi else name
-
-
-def as_bibtex(source: Source) -> str:
-    """A ``@misc`` entry; authors and title apart where the citation shows where they end."""
-    authors, rest = _split_authors(source.citation)
-    fields: dict[str, str] = {}
-    if authors:
-        title, _, published = rest.partition(". ")
-        fields = {
-            "author": " and ".join(authors),
-            "title": _escape(title),
-            "howpublished": _escape(published),
-        }
-    else:
-        fields = {"title": _escape(source.citation)}
-    fields |= {"year": str(source.year or ""), "doi": source.doi, "url": source.url}
-    lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
-    return f"@misc{{{source.id},\n" + ",\n".join(lines) + "\n}"
-
-
-def _split_authors(citation: str) -> tuple[list[str], str]:
-    head, _, rest = citation.partition(". ")
-    names = [name.strip() for name in head.removesuffix(" et al").split(", ")]
-    matches = [_AUTHOR.match(name) for name in names if name != "et al"]
-    if not rest or not matches or not all(matches):
-        return [], citation
-    authors = [_escape(f"{m['family']}, {'. '.join(m['initials'])}.") for m in matches if m]
-    return ([*authors, "others"] if "et al" in head else authors), rest
-
-
-def _escape(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text)
-
+from retrowalk.tables import MAX_PROBLEMS, Row, read_table
 
 RowT = TypeVar("RowT", bound=Row)
-
-_NUMERIC_ROLES = ("fit", "check", "alternative")
-
-
-@dataclass(frozen=True)
-class Table(Generic[RowT]):
-    """Rows with the file they came from, so that a fault can name its place."""
-
-    path: Path
-    rows: tuple[RowT, ...]
-
-    @cached_property
-    def lines(self) -> tuple[int, ...]:
-        """Line of the file on which each row ends."""
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            return tuple(reader.line_num for _ in reader)
-
-    def problem(self, index: int, column: str, message: str) -> Problem:
-        """A fault of row number `index`, counted from 0."""
-        return Problem(message, str(self.path), self.lines[index], path=f"column {column}")
-
-
-def problems(
-    sources: Table[Source], arms: Table[Arm], effects: Table[Effect], excluded: Table[Excluded]
-) -> list[Problem]:
-    """All faults between tables that are each well-formed by themselves."""
-    source_ids = {row.id for row in sources.rows}
-    arm_ids = {row.id: row.source for row in arms.rows}
-    duplicates = {row.id for row in sources.rows if row.duplicate_of}
-    return [
-        *_repeated(sources, [row.id for row in sources.rows]),
-        *_repeated(arms, [row.id for row in arms.rows]),
-        *_repeated(effects, [row.id for row in effects.rows]),
-        *_of_sources(sources, source_ids),
-        *_of_arms(arms, source_ids),
-        *_of_links(effects, source_ids, arm_ids),
-        *_of_numbers(effects, duplicates),
-        *(
-            problem
-            for i, row in enumerate(excluded.rows)
-            for problem in _unknown(excluded, i, "source", (row.source,), source_ids)
-        ),
-    ]
-
-
-def _repeated(table: Table[RowT], ids: list[str]) -> Iterator[Problem]:
-    first: dict[str, int] = {}
-    for i, key in enumerate(ids):
-        if key in first:
-            yield table.problem(i, "id", f"{key!r} is already the id of line {table.lines[first[key]]}")
-        first.setdefault(key, i)
-
-
-def _unknown(
-    table: Table[RowT], index: int, column: str, names: Collection[str], known: Collection[str]
-) -> Iterator[Problem]:
-    for name in names:
-        if name and name not in known:
-            yield table.problem(index, column, f"there is no {name!r}{suggest(name, known)}")
-
-
-def _of_sources(table: Table[Source], ids: set[str]) -> Iterator[Problem]:
-    for i, row in enumerate(table.rows):
-        yield from _unknown(table, i, "duplicate_of", (row.duplicate_of,), ids)
-        yield from _unknown(table, i, "contains", row.trials, ids)
-        yield from _unknown(table, i, "population", (row.population,), populations())
-        if row.id in (row.duplicate_of, *row.trials):
-            yield table.problem(i, "id", f"{row.id!r} cannot duplicate or contain itself")
-
-
-def _of_arms(table: Table[Arm], source_ids: set[str]) -> Iterator[Problem]:
-    for i, row in enumerate(table.rows):
-        yield from _unknown(table, i, "source", (row.source,), source_ids)
-        for column in ("component", "second_component", "addon_to"):
-            yield from _unknown(table, i, column, (getattr(row, column),), modalities())
-
-
-def _of_links(table: Table[Effect], source_ids: set[str], arm_sources: dict[str, str]) -> Iterator[Problem]:
-    ids = {row.id for row in table.rows}
-    for i, row in enumerate(table.rows):
-        yield from _unknown(table, i, "source", (row.source,), source_ids)
-        yield from _unknown(table, i, "outcome", (row.outcome,), outcomes())
-        yield from _unknown(table, i, "population", (row.population,), populations())
-        for column in ("alternative_to", "correlated_with"):
-            yield from _unknown(table, i, column, (getattr(row, column),), ids)
-        for column in ("arm_a", "arm_b"):
-            arm = getattr(row, column)
-            yield from _unknown(table, i, column, (arm,), arm_sources)
-            if arm_sources.get(arm, row.source) != row.source:
-                yield table.problem(i, column, f"{arm!r} is an arm of another source than {row.source!r}")
-        if row.arm_a and row.arm_a == row.arm_b:
-            yield table.problem(i, "arm_b", f"{row.arm_b!r} is compared with itself")
-
-
-def _of_numbers(table: Table[Effect], duplicates: set[str]) -> Iterator[Problem]:
-    for i, row in enumerate(table.rows):
-        if row.role == "fit" and row.source in duplicates:
-            yield table.problem(i, "role", f"{row.source!r} is a duplicate and cannot enter a fit")
-        if row.role not in _NUMERIC_ROLES or row.outcome not in outcomes() or row.value is None:
-            continue
-        accepted = accepted_units(row.outcome)
-        if row.unit not in accepted:
-            choice = ", ".join(accepted)
-            message = f"{row.unit!r} does not convert for {row.outcome}; use one of {choice}"
-            yield table.problem(i, "unit", message)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """`, did you mean ...?` with the nearest known names, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 @dataclass(frozen=True)
@@ -319,3 +148,181 @@ def _get(rows: dict[str, RowT], key: str, what: str) -> RowT:
         return rows[key]
     except KeyError:
         raise InputError(f"there is no {what} {key!r}{suggest(key, rows)}") from None
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?` with the nearest known names, or nothing."""
+    near = difflib.get_close_matches(name[:80], list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+# Consistency checks: what must hold between the tables, each fault with its file, row and column.
+
+_NUMERIC_ROLES = ("fit", "check", "alternative")
+
+
+@dataclass(frozen=True)
+class Table(Generic[RowT]):
+    """Rows with the file they came from, so that a fault can name its place."""
+
+    path: Path
+    rows: tuple[RowT, ...]
+
+    @cached_property
+    def lines(self) -> tuple[int, ...]:
+        """Line of the file on which each row ends."""
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            return tuple(reader.line_num for _ in reader)
+
+    def problem(self, index: int, column: str, message: str) -> Problem:
+        """A fault of row number `index`, counted from 0."""
+        return Problem(message, str(self.path), self.lines[index], path=f"column {column}")
+
+
+def problems(
+    sources: Table[Source], arms: Table[Arm], effects: Table[Effect], excluded: Table[Excluded]
+) -> list[Problem]:
+    """Faults between tables that are each well-formed by themselves; the search stops at `MAX_PROBLEMS`."""
+    found = list(islice(_faults(sources, arms, effects, excluded), MAX_PROBLEMS + 1))
+    if len(found) > MAX_PROBLEMS:
+        found[MAX_PROBLEMS:] = [
+            Problem("too many problems; the rest was not checked", str(sources.path.parent))
+        ]
+    return found
+
+
+def _faults(
+    sources: Table[Source], arms: Table[Arm], effects: Table[Effect], excluded: Table[Excluded]
+) -> Iterator[Problem]:
+    source_ids = {row.id for row in sources.rows}
+    arm_ids = {row.id: row.source for row in arms.rows}
+    duplicates = {row.id for row in sources.rows if row.duplicate_of}
+    yield from _repeated(sources, [row.id for row in sources.rows])
+    yield from _repeated(arms, [row.id for row in arms.rows])
+    yield from _repeated(effects, [row.id for row in effects.rows])
+    yield from _of_sources(sources, source_ids)
+    yield from _of_arms(arms, source_ids)
+    yield from _of_effects(effects, source_ids, arm_ids)
+    yield from _of_numbers(effects, duplicates)
+    for i, row in enumerate(excluded.rows):
+        yield from _unknown(excluded, i, "source", (row.source,), source_ids)
+
+
+def _repeated(table: Table[RowT], ids: list[str]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for i, key in enumerate(ids):
+        if key in first:
+            yield table.problem(i, "id", f"{key!r} is already the id of line {table.lines[first[key]]}")
+        first.setdefault(key, i)
+
+
+def _unknown(
+    table: Table[RowT], index: int, column: str, names: Collection[str], known: Collection[str]
+) -> Iterator[Problem]:
+    for name in names:
+        if name and name not in known:
+            yield table.problem(index, column, f"there is no {name!r}{suggest(name, known)}")
+
+
+def _of_sources(table: Table[Source], ids: set[str]) -> Iterator[Problem]:
+    for i, row in enumerate(table.rows):
+        yield from _unknown(table, i, "duplicate_of", (row.duplicate_of,), ids)
+        yield from _unknown(table, i, "contains", row.trials, ids)
+        yield from _unknown(table, i, "population", (row.population,), populations())
+        if row.id in (row.duplicate_of, *row.trials):
+            yield table.problem(i, "id", f"{row.id!r} cannot duplicate or contain itself")
+
+
+def _of_arms(table: Table[Arm], source_ids: set[str]) -> Iterator[Problem]:
+    for i, row in enumerate(table.rows):
+        yield from _unknown(table, i, "source", (row.source,), source_ids)
+        for column in ("component", "second_component", "addon_to"):
+            yield from _unknown(table, i, column, (getattr(row, column),), modalities())
+
+
+def _of_effects(table: Table[Effect], source_ids: set[str], arm_sources: dict[str, str]) -> Iterator[Problem]:
+    ids = {row.id for row in table.rows}
+    for i, row in enumerate(table.rows):
+        yield from _unknown(table, i, "source", (row.source,), source_ids)
+        yield from _unknown(table, i, "outcome", (row.outcome,), outcomes())
+        yield from _unknown(table, i, "population", (row.population,), populations())
+        for column in ("alternative_to", "correlated_with"):
+            yield from _unknown(table, i, column, (getattr(row, column),), ids)
+        for column in ("arm_a", "arm_b"):
+            arm = getattr(row, column)
+            yield from _unknown(table, i, column, (arm,), arm_sources)
+            if arm_sources.get(arm, row.source) != row.source:
+                yield table.problem(i, column, f"{arm!r} is an arm of another source than {row.source!r}")
+        if row.arm_a and row.arm_a == row.arm_b:
+            yield table.problem(i, "arm_b", f"{row.arm_b!r} is compared with itself")
+
+
+def _of_numbers(table: Table[Effect], duplicates: set[str]) -> Iterator[Problem]:
+    for i, row in enumerate(table.rows):
+        if row.role == "fit" and row.source in duplicates:
+            yield table.problem(i, "role", f"{row.source!r} is a duplicate and cannot enter a fit")
+        if row.role not in _NUMERIC_ROLES or row.outcome not in outcomes() or row.value is None:
+            continue
+        accepted = accepted_units(row.outcome)
+        if row.unit not in accepted:
+            choice = ", ".join(accepted)
+            message = f"{row.unit!r} does not convert for {row.outcome}; use one of {choice}"
+            yield table.problem(i, "unit", message)
+
+
+# Citing: the reference of a source as text, in few words, or as a BibTeX entry.
+
+_AUTHOR = re.compile(r"^(?P<family>.+?) (?P<initials>[A-Z]{1,3})$")
+_LONGEST_NAME = 30
+_SPECIAL = re.compile(r"([&%$#_{}])")
+
+
+def as_text(source: Source) -> str:
+    """Citation, then DOI or address."""
+    text = source.citation.rstrip(".") + "."
+    if source.doi:
+        return f"{text} https://doi.org/{source.doi}"
+    return f"{text} {source.url}" if source.url else text
+
+
+def as_short(source: Source) -> str:
+    """First author, year and DOI: ``Alghadir 2019, doi 10.1186/s12891-019-2537-9``."""
+    authors, _ = _split_authors(source.citation)
+    family = authors[0].partition(",")[0].replace("\\", "") if authors else ""
+    # A title that ends in capitals reads like a name; no family is that long.
+    known = source.year is not None and 0 < len(family) <= _LONGEST_NAME
+    name = f"{family} {source.year}" if known else source.id
+    return f"{name}, doi {source.doi}" if source.doi else name
+
+
+def as_bibtex(source: Source) -> str:
+    """A ``@misc`` entry; authors and title apart where the citation shows where they end."""
+    authors, rest = _split_authors(source.citation)
+    fields: dict[str, str] = {}
+    if authors:
+        title, _, published = rest.partition(". ")
+        fields = {
+            "author": " and ".join(authors),
+            "title": _escape(title),
+            "howpublished": _escape(published),
+        }
+    else:
+        fields = {"title": _escape(source.citation)}
+    fields |= {"year": str(source.year or ""), "doi": source.doi, "url": source.url}
+    lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
+    return f"@misc{{{source.id},\n" + ",\n".join(lines) + "\n}"
+
+
+def _split_authors(citation: str) -> tuple[list[str], str]:
+    head, _, rest = citation.partition(". ")
+    names = [name.strip() for name in head.removesuffix(" et al").split(", ")]
+    matches = [_AUTHOR.match(name) for name in names if name != "et al"]
+    if not rest or not matches or not all(matches):
+        return [], citation
+    authors = [_escape(f"{m['family']}, {'. '.join(m['initials'])}.") for m in matches if m]
+    return ([*authors, "others"] if "et al" in head else authors), rest
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)

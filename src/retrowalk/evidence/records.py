@@ -1,9 +1,4 @@
-"""The rows of sources, arms and exclusions: what a column means and which values it takes.
-
-The row of one result: what a column means and which values it takes.
-
-Bring reported numbers to the unit in which the package counts their outcome.
-"""
+"""The rows of the evidence tables: what a column means, which values it takes, and in which units."""
 
 from __future__ import annotations
 
