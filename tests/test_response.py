@@ -1,12 +1,15 @@
 """The public call: laws of the model, kinds of arrays, and refusals with a sentence."""
 
+import inspect
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import dask
 import dask.array
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -14,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from retrowalk.errors import InputError
-from retrowalk.model.family import FAMILIES
-from retrowalk.response.training_response import fitness_fatigue, training_balance
+from retrowalk.model.family import FAMILIES, PARAMETERS, FamilyName
+from retrowalk.response.training_response import Options, fitness_fatigue, training_balance
 
 #: The first example of a law compiles a kernel, which no deadline should count.
 law = settings(deadline=None)
@@ -413,3 +416,113 @@ def test_lazy_values_are_refused_when_they_are_computed():
     taus = xr.DataArray([5.0, -1.0], dims="draw").chunk()
     with pytest.raises(InputError, match=r"tau_fatigue is -1\.0 at index 1 of its chunk"):
         fitness_fatigue(GRID, **{**P, "tau_fatigue": taus}).compute(scheduler="sync")
+
+
+# ---- pandas
+
+
+def diary(days, loads=(1.0, 3.0, 0.0, 2.0)):
+    return pd.Series(list(loads)[: len(days)], index=days, name="load")
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        pd.date_range("2026-03-27", periods=4),
+        pd.date_range("2026-03-27", periods=4, tz="Europe/Berlin"),
+        pd.period_range("2026-03-27", periods=4, freq="D"),
+        pd.Index(pd.date_range("2026-03-27", periods=4).date),
+        pd.RangeIndex(4),
+    ],
+    ids=["dates", "across daylight saving", "periods", "date objects", "numbers"],
+)
+def test_a_series_comes_back_as_a_series_and_its_gaps_are_refused(days):
+    load = diary(days)
+    got = fitness_fatigue(load, **P)
+    pd.testing.assert_series_equal(got, pd.Series(fitness_fatigue(load.to_numpy(), **P), index=days))
+    with pytest.raises(InputError, match=r"day goes from .* at index 1 to .*; the days between have no load"):
+        fitness_fatigue(load.iloc[[0, 1, 3]], **P)
+    rested = fitness_fatigue(load.iloc[[0, 1, 3]], missing="zero", **P)
+    pd.testing.assert_series_equal(rested, got.iloc[[0, 1, 3]])
+
+
+def test_columns_of_a_frame_are_athletes():
+    days = pd.date_range("2026-01-01", periods=5)
+    frame = pd.DataFrame({"anna": [1, 2, 0, 1, 3], "ben": [0.5, 0, 0, 2, 2]}, index=days)
+    got = fitness_fatigue(frame, **{**P, "gain_fitness": pd.Series({"anna": 1.0, "ben": 1.5})})
+    for name, gain in (("anna", 1.0), ("ben", 1.5)):
+        one = fitness_fatigue(frame[name].to_numpy(), **{**P, "gain_fitness": gain})
+        np.testing.assert_array_equal(got[name], one)
+    assert got.index.equals(days)
+    pd.testing.assert_frame_equal(fitness_fatigue(frame, **{**P, "gain_fitness": [1.0, 1.5]}), got)
+    parts = fitness_fatigue(frame, components=True, baseline=7.0, **P)
+    assert list(parts.columns) == [
+        (part, name) for part in ("fitness", "fatigue", "response") for name in frame
+    ]
+    np.testing.assert_allclose(parts["response"], 7.0 + parts["fitness"] - parts["fatigue"])
+    assert list(fitness_fatigue(frame["ben"], components=True, **P)) == ["fitness", "fatigue", "response"]
+    assert list(training_balance(frame["ben"])) == ["ctl", "atl", "tsb"]
+    with pytest.raises(InputError, match=r"day goes from 2026-01-01.* at index 0 to 2026-01-03"):
+        training_balance(frame.drop(index=days[1]))
+
+
+@pytest.mark.parametrize(
+    ("load", "change", "words"),
+    [
+        (diary(["2026-01-01", "2026-01-02"]), {}, "an index of text; turn it into dates with pandas"),
+        (diary([0, 1]), {"gain_fitness": [1.0, 2.0]}, "with a pandas load a parameter is one number$"),
+        (pd.DataFrame({"a": [1, 2], "b": [1, 1]}), {"gain_fitness": [1.0]},
+         "one value for each of its 2 columns"),
+        (pd.DataFrame({"a": [1, 2], "b": [1, 1]}), {"gain_fitness": pd.Series({"a": 1.0, "c": 2.0})},
+         "gain_fitness is labelled c at index 1 of 'column' and load b"),
+        (pd.Series(["x", "y"]), {}, "load holds"),
+        (pd.Series([1, None], dtype="Int64"), {}, r"load is missing \(NaN\) at index 1"),
+    ],
+)  # fmt: skip
+def test_bad_pandas_input_is_named(load, change, words):
+    with pytest.raises(InputError, match=words):
+        fitness_fatigue(load, **{**P, **change})
+
+
+# ---- types
+
+SNIPPET = """
+import numpy as np
+import pandas as pd
+import xarray as xr
+from retrowalk import fitness_fatigue
+
+plain: np.ndarray = fitness_fatigue([1.0, 2.0], gain_fitness=1.0, tau_fitness=30, gain_fatigue=1)
+array: np.ndarray = fitness_fatigue(np.ones((2, 3)), gain_fitness=np.ones(2), model="one_component")
+named: xr.DataArray = fitness_fatigue(xr.DataArray([1.0]), gain_fitness=1.0, tau_fitness=30)
+parts: xr.Dataset = fitness_fatigue([1.0], components=True, gain_fitness=1.0, tau_fitness=30)
+diary: pd.Series = fitness_fatigue(pd.Series([1.0]), gain_fitness=1.0, tau_fitness=30, hill=(1.0, 2.0, 3.0))
+group: pd.DataFrame = fitness_fatigue(pd.DataFrame({"a": [1.0]}), gain_fitness=1.0, tau_fitness=30)
+"""
+MISTAKES = [
+    "fitness_fatigue([1.0], gain_fitnes=1.0)",
+    'fitness_fatigue([1.0], model="bannister")',
+    'fitness_fatigue(xr.DataArray([1.0]), impulse="today")',
+    'fitness_fatigue(pd.Series([1.0]), scaling="mean")',
+    'fitness_fatigue([1.0], missing="skip")',
+    'fitness_fatigue([1.0], gain_fitness="1.0")',
+    "wrong: xr.DataArray = fitness_fatigue([1.0], gain_fitness=1.0)",
+]
+
+
+def test_type_checkers_know_the_arguments_and_the_kind_of_the_result(tmp_path):
+    pytest.importorskip("mypy")
+    file = tmp_path / "snippet.py"
+    file.write_text(SNIPPET + "\n".join(MISTAKES) + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", str(tmp_path), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    first = SNIPPET.count("\n") + 1
+    errors = [line.removeprefix(str(file)) for line in done.stdout.splitlines() if ": error:" in line]
+    blamed = {int(line.split(":")[1]) for line in errors}
+    assert blamed == set(range(first, first + len(MISTAKES))), "\n".join(errors) or done.stderr
+
+
+def test_names_for_type_checkers_are_those_of_the_tables():
+    assert get_args(FamilyName) == tuple(FAMILIES)
+    settings = {name for name in inspect.signature(fitness_fatigue).parameters if name != "components"}
+    assert Options.__annotations__.keys() == settings - {"load", "parameters"} | PARAMETERS.keys()

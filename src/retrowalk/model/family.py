@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from retrowalk.errors import InputError
 
@@ -129,13 +129,16 @@ FAMILIES: Mapping[str, Family] = {
 }  # fmt: skip
 
 #: When a load starts to count: from its own day on, or from the next.
-IMPULSES = ("next_day", "same_day")
+Impulse = Literal["next_day", "same_day"]
+IMPULSES = get_args(Impulse)
 
 #: Plain exponentially decaying sums, or the same times (1 - a): an exponentially weighted average.
-SCALINGS = ("sum", "ewma")
+Scaling = Literal["sum", "ewma"]
+SCALINGS = get_args(Scaling)
 
 #: What to do with a day that has no load.
-MISSING = ("error", "zero")
+Missing = Literal["error", "zero"]
+MISSING = get_args(Missing)
 
 
 def families_with(setting: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,79 @@ def every_day(load: Numbers, dim: str, missing: str) -> Numbers:
 def is_labelled(value: Numbers) -> bool:
     """Whether `value` has named axes."""
     return hasattr(value, "dims") and hasattr(value, "coords")
+
+
+def pandas_like(value: Numbers) -> bool:
+    """Whether `value` is a pandas Series or DataFrame (told without importing pandas)."""
+    return hasattr(value, "iloc") and hasattr(value, "index")
+
+
+def through_labels(
+    function: Callable[..., Any],
+    load: Numbers,
+    values: Mapping[str, Numbers],
+    days: str,
+    **options: Any,  # noqa: ANN401  of any function
+) -> Any:  # noqa: ANN401  of any function
+    """Call `function` with a pandas load and its parameters as labelled arrays; what comes back is pandas.
+
+    A parameter that is a DataArray turns the result into labelled arrays too.
+    """
+    import pandas as pd
+
+    frame = load.ndim == 2
+    columns = str(load.columns.name or "column") if frame else ""
+    dims = [days, columns] if frame else [days]
+    labelled = any(is_labelled(value) for value in values.values())
+    named = {name: _by_column(name, value, load, columns) for name, value in values.items()}
+    result = function(_from_pandas(load, dims), **named, **options)
+    if labelled:
+        return result
+    if is_labelled(result) and not hasattr(result, "data_vars"):
+        return load.__class__(result.values, load.index, **({"columns": load.columns} if frame else {}))
+    parts = {
+        name: pd.DataFrame(array.values, load.index, load.columns) if frame else array.values
+        for name, array in result.data_vars.items()
+    }
+    return pd.concat(parts, axis=1) if frame else pd.DataFrame(parts, load.index)
+
+
+def _from_pandas(load: Numbers, dims: list[str]) -> xr.DataArray:
+    import pandas as pd
+    import xarray as xr
+
+    days = load.index
+    if days.inferred_type == "string":
+        raise InputError("load has an index of text; turn it into dates with pandas.to_datetime")
+    if days.inferred_type == "date":
+        days = pd.to_datetime(days)
+    days = days.to_timestamp() if hasattr(days, "to_timestamp") else days
+    # Days are days of the clock, whatever their length where daylight saving begins.
+    days = days if getattr(days, "tz", None) is None else days.tz_localize(None)
+    coords = {dims[0]: days.to_numpy()}
+    if len(dims) > 1 and load.columns.nlevels == 1:
+        coords[dims[1]] = load.columns.to_numpy()
+    kinds = [load.dtype] if load.ndim == 1 else list(load.dtypes)
+    values = load.to_numpy()
+    if values.dtype == object and all(kind.kind in "iufb" for kind in kinds):
+        values = load.to_numpy(np.float64, na_value=np.nan)
+    return xr.DataArray(values, coords, dims)
+
+
+def _by_column(name: str, value: Numbers, load: Numbers, columns: str) -> Numbers:
+    """A parameter with a value for each column, by its name; a number stays a number."""
+    import xarray as xr
+
+    if is_labelled(value) or np.ndim(value) == 0:
+        return value
+    if not columns or np.ndim(value) > 1 or len(value) != load.shape[1]:
+        one_each = f"; one value for each of its {load.shape[1]} columns" if columns else ""
+        raise InputError(
+            f"{name} has shape {np.shape(value)}; with a pandas load a parameter is one number{one_each}"
+        )
+    if pandas_like(value):
+        return xr.DataArray(value.to_numpy(), {columns: value.index.to_numpy()}, [columns])
+    return xr.DataArray(np.asarray(value), dims=[columns])
 
 
 def compute(arrays: Labelled, conventions: Conventions, dim: str) -> Numbers:

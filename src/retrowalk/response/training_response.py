@@ -1,9 +1,9 @@
-"""The fitness-fatigue family behind one call, for arrays and labelled arrays alike."""
+"""The fitness-fatigue family behind one call, for arrays, labelled arrays and pandas objects alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -28,11 +28,74 @@ from retrowalk.response.curves import (
     from_coordinate,
     from_times,
 )
+from retrowalk.response.labelled import pandas_like, through_labels
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
+    from numpy.typing import NDArray
+
+    from retrowalk.model.family import FamilyName, Impulse, Missing, Scaling
 
 _BALANCE_NAMES = {"ctl": "chronic training load", "atl": "acute training load", "tsb": "training balance"}
+
+
+#: Numbers without names; loads have their days on the last axis.
+Plain: TypeAlias = "float | Sequence[float] | Sequence[Sequence[float]] | NDArray[Any]"
+
+
+#: A parameter: a number, one for each member, athlete or draw, or an array with names.
+Value: TypeAlias = "Plain | xr.DataArray | pd.Series[Any]"
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of `fitness_fatigue`, for type checkers; see there."""
+
+    model: FamilyName
+    impulse: Impulse
+    scaling: Scaling
+    form: str | None
+    hill: Sequence[Value] | None
+    times: Sequence[Any] | NDArray[Any] | None
+    baseline: Value
+    initial_fitness: Value
+    initial_fatigue: Value
+    missing: Missing
+    dim: str
+    gain_fitness: Value
+    tau_fitness: Value
+    gain_fatigue: Value
+    tau_fatigue: Value
+    tau_delay: Value
+    tau_gain: Value
+    exponent_fitness: Value
+    exponent_fatigue: Value
+
+
+@overload
+def fitness_fatigue(
+    load: Plain, *, components: Literal[False] = False, **options: Unpack[Options]
+) -> NDArray[Any]: ...
+@overload
+def fitness_fatigue(
+    load: xr.DataArray, *, components: Literal[False] = False, **options: Unpack[Options]
+) -> xr.DataArray: ...
+@overload
+def fitness_fatigue(
+    load: Plain | xr.DataArray, *, components: Literal[True], **options: Unpack[Options]
+) -> xr.Dataset: ...
+@overload
+def fitness_fatigue(
+    load: pd.Series[Any], *, components: Literal[False] = False, **options: Unpack[Options]
+) -> pd.Series[Any]: ...
+@overload
+def fitness_fatigue(
+    load: pd.Series[Any], *, components: Literal[True], **options: Unpack[Options]
+) -> pd.DataFrame: ...
+@overload
+def fitness_fatigue(
+    load: pd.DataFrame, *, components: bool = False, **options: Unpack[Options]
+) -> pd.DataFrame: ...
 
 
 def fitness_fatigue(
@@ -56,10 +119,11 @@ def fitness_fatigue(
 
     Parameters
     ----------
-    load : array_like or xarray.DataArray
+    load : array_like, xarray.DataArray, pandas.Series or pandas.DataFrame
         Load of each day, at least 0. Plain arrays have their days on the last axis, labelled ones along
-        `dim`, whose coordinate, if there is one, must hold whole days (numbers or dates) without gaps. Lazy
-        arrays stay lazy; their values are then checked when they are computed.
+        `dim`, pandas objects along their index; a DataFrame has an athlete in each column. Days with labels,
+        whole numbers or dates, must have no gaps. Lazy arrays stay lazy; their values are then checked when
+        they are computed.
     model : {"banister", "one_component", "fitness_delay", "variable_dose", "nonlinear"}
         Equation, see Notes.
     impulse : {"next_day", "same_day"}
@@ -83,17 +147,19 @@ def fitness_fatigue(
     missing : {"error", "zero"}
         What to do with a load that is NaN and with days missing from the ``dim`` coordinate.
     components : bool
-        Return a Dataset with ``fitness``, ``fatigue`` and ``response`` instead of the response alone.
+        Return ``fitness``, ``fatigue`` and ``response`` instead of the response alone: a Dataset, or for
+        pandas objects a DataFrame with a column each (for each athlete).
     dim : str
         Dimension of the days in labelled arrays, and its name in a returned Dataset.
     **parameters : float or array
         What the model needs: ``gain_fitness, tau_fitness`` (all), ``gain_fatigue, tau_fatigue`` (all but
         ``one_component``), ``tau_delay``, ``tau_gain``, ``exponent_fitness, exponent_fatigue``. Time
-        constants are in days. DataArrays broadcast by name; plain arrays broadcast with ``load.shape[:-1]``.
+        constants are in days. DataArrays broadcast by name; plain arrays broadcast with ``load.shape[:-1]``;
+        with a DataFrame, a Series or a plain sequence has a value for each column.
 
     Returns
     -------
-    numpy.ndarray, xarray.DataArray or xarray.Dataset
+    numpy.ndarray, xarray.DataArray, pandas.Series, pandas.DataFrame or xarray.Dataset
         The kind of `load` (labelled if any argument is), with the parameters' dimensions added. float32 loads
         give float32 results: states are float64 throughout, so each value lies within 2^-24 of itself,
         float32's rounding, of what the same loads give in float64.
@@ -131,7 +197,22 @@ def fitness_fatigue(
     >>> fitness_fatigue([1.0, 1.2, 0.5], baseline=100, gain_fitness=1.1, tau_fitness=25,
     ...                 gain_fatigue=1.3, tau_fatigue=5).round(3)
     array([100.   ,  99.993, 100.135])
+
+    A day without a load is named, never taken for the day after the one before:
+
+    >>> import pandas as pd
+    >>> diary = pd.Series([50.0, 80.0], index=pd.to_datetime(["2026-03-01", "2026-03-03"]))
+    >>> rested = fitness_fatigue(diary, missing="zero", model="one_component", gain_fitness=1, tau_fitness=20)
+    >>> rested.round(1).tolist()
+    [0.0, 45.2]
     """
+    if pandas_like(load):
+        options: dict[str, Any] = {
+            "model": model, "impulse": impulse, "scaling": scaling, "form": form, "hill": hill,
+            "times": times, "missing": missing, "components": components, "dim": dim,
+        }  # fmt: skip
+        given = {"baseline": baseline, "initial_fitness": initial_fitness, "initial_fatigue": initial_fatigue}
+        return through_labels(fitness_fatigue, load, given | parameters, dim, **options)
     form = _checked_choices(model, impulse, scaling, form, missing)
     require(parameter_problem(model, parameters))
     values = {"baseline": baseline, "initial_fitness": initial_fitness, "initial_fatigue": initial_fatigue}
@@ -157,14 +238,14 @@ def training_balance(
     *,
     step: str = "exponential",
     day: str = "before",
-    missing: str = "error",
+    missing: Missing = "error",
     dim: str = "day",
-) -> xr.Dataset:
+) -> Any:  # noqa: ANN401  a Dataset, or a DataFrame for pandas objects
     """Chronic load, acute load and their balance, as training software shows them.
 
     Parameters
     ----------
-    load : array_like or xarray.DataArray
+    load : array_like, xarray.DataArray, pandas.Series or pandas.DataFrame
         Load of each day, as in `fitness_fatigue`.
     tau_long, tau_short : float or array
         Time constants in days.
@@ -179,9 +260,17 @@ def training_balance(
 
     Returns
     -------
-    xarray.Dataset
+    xarray.Dataset, or pandas.DataFrame for pandas objects
         ``ctl`` (chronic training load), ``atl`` (acute training load) and ``tsb`` (their balance).
+
+    Examples
+    --------
+    >>> training_balance([100.0, 0.0, 60.0])["ctl"].values.round(2)
+    array([2.35, 2.3 , 3.66])
     """
+    if pandas_like(load):
+        taus = {"tau_long": tau_long, "tau_short": tau_short}
+        return through_labels(training_balance, load, taus, dim, step=step, day=day, missing=missing, dim=dim)
     require_choice("step", step, ("exponential", "reciprocal"))
     require_choice("day", day, ("before", "same"))
     taus = {"tau_long": tau_long, "tau_short": tau_short}

@@ -9,13 +9,13 @@ The installed package against published numbers and its own laws.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from retrowalk import fitness_fatigue, training_balance
 from retrowalk.kernels.random import normal_quantile, philox
@@ -81,7 +81,7 @@ def _session(name: str) -> dict[str, float]:
     return {key: preset(name)[key] for key in ("gain_fitness", "tau_fitness", "gain_fatigue", "tau_fatigue")}
 
 
-def _last(load: ArrayLike, **settings: Any) -> float:  # noqa: ANN401  # whatever the function takes
+def _last(load: Sequence[float] | NDArray[Any], **settings: Any) -> float:  # noqa: ANN401  any option
     return float(fitness_fatigue(load, **settings)[-1])
 
 
