@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli_runner import SCRIPT, SMALL, retrowalk
+from cli_runner import SCRIPT, SMALL, SWEPT, retrowalk
 from retrowalk.cli.app import VERBS, app
 from retrowalk.cli.guard import explain
 from retrowalk.errors import InputError, RunError
@@ -81,13 +81,29 @@ def test_light_verbs_import_nothing_heavy(words: list[str], tmp_path: Path) -> N
         (["run", "missing.yaml"], "missing.yaml: there is no such file"),
         (["run", "."], "is a directory"),
         (["evidence", "show", "alghadir2091"], "did you mean alghadir2019"),
-        (["evidence", "list", "--outcome", "knee_pian"], "did you mean 'knee_pain'?"),
+        (
+            ["evidence", "list", "--outcome", "knee_pian"],
+            "unknown outcome 'knee_pian': did you mean 'knee_pain'?",
+        ),
+        (["run", "small.yaml", "-o", "x" * 300], "no file can have this name: file name too long"),
+        (["sweep", "small.yaml", "-o", "x" * 300], "no file can have this name: file name too long"),
+        (["summary", "x" * 300], "no file can have this name: file name too long"),
+        (["check", "a\x1b[2J\x9b\u202e\nfake.yaml"], r"a\x1b[2J\x9b\u202e\nfake.yaml"),
+        (["smm\x1b[2Jary"], r"No such command 'smm\x1b[2Jary'"),
+        (["status", "ftp://me:secret@host/a.zarr"], "ftp://***@host/a.zarr: "),
+        (
+            ["sweep", "small.yaml", "-o", "a.zarr", "--scheduler", "tcp://me:secret@localhost:1"],
+            "no sweep axes",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_two(words: list[str], sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
     done = retrowalk(*words, cwd=tmp_path)
     assert done.code == 2
     assert done.out == ""
+    assert "secret" not in done.err
+    assert done.err.replace("\n", "").isprintable()
     assert len(done.errors) == 1
     assert sentence in done.errors[0]
     assert "Traceback" not in done.err
@@ -108,6 +124,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:
         (RunError("lost"), 1, "retrowalk: lost"),
         (OSError(28, "No space left on device", "out.nc"), 1, "retrowalk: out.nc: the disk is full"),
         (OSError(30, "Read-only file system"), 1, "retrowalk: the disk is read-only"),
+        (OSError(36, "File name too long", "xxx"), 2, "retrowalk: xxx: no file can have this name"),
         (PermissionError(13, "Permission denied", "x"), 1, "retrowalk: x: permission denied"),
         (MemoryError(), 1, "not enough memory"),
         (KeyboardInterrupt(), 130, "interrupted"),
@@ -115,7 +132,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:
     ],
 )
 def test_every_exception_becomes_a_sentence(error: BaseException, code: int, words: str) -> None:
-    sentence, found = explain(error)
+    (sentence,), found = explain(error)
     assert found == code
     assert words in sentence
     assert "\n" not in sentence
@@ -131,12 +148,61 @@ def test_a_reader_that_leaves_is_no_failure() -> None:
         assert process.wait(timeout=30) == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_under_stdout_is_one_sentence() -> None:
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run([SCRIPT, "schema"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+def shell(command: str, cwd: Path, *, place: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell in which `retrowalk` is the installed script."""
+    return subprocess.run(["/bin/sh", "-c", command.replace("retrowalk", str(place))], cwd=cwd, check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)  # fmt: skip
+
+
+posix = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+
+
+@posix
+@pytest.mark.parametrize("verb", ["schema", "info --json", "run small.yaml"])
+@pytest.mark.parametrize(
+    ("where", "reason"), [("> /dev/full", "cannot be written: the disk is full"), (">&-", "is closed")]
+)
+def test_data_that_cannot_be_written_is_one_sentence(
+    verb: str, where: str, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = shell(f"retrowalk {verb} {where}", tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "retrowalk: the disk is full\n"
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("retrowalk: standard output ")
+    assert reason in done.stderr
+
+
+@posix
+@pytest.mark.parametrize(
+    "where",
+    ["2> /dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "> /dev/full 2> /dev/full", "2>&1 | true", ">&-"],
+)
+def test_progress_and_words_are_never_worth_a_sweep(where: str, tmp_path: Path) -> None:
+    (tmp_path / "swept.yaml").write_text(SWEPT)
+    command = (
+        f"retrowalk sweep swept.yaml -o swept.zarr --json-progress {where.partition('|')[0]}; echo $? > code"
+    )
+    shell(f"{{ {command}; }} | true" if "|" in where else command, tmp_path)
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert retrowalk("status", "swept.zarr", "--verify", cwd=tmp_path).code == 0
+
+
+@posix
+def test_words_that_nobody_takes_change_no_exit_code(tmp_path: Path) -> None:
+    for where in ("2> /dev/full", "2>&-"):
+        for verb, code in (("summary none.nc", 2), ("schema > /dev/null", 0), ("schema > /dev/full", 1)):
+            assert shell(f"retrowalk {verb} {where}", tmp_path).returncode == code
+
+
+@posix
+def test_a_closed_stderr_is_handed_to_no_other_file(tmp_path: Path) -> None:
+    """A closed stderr is not handed to the next file that is opened."""
+    (tmp_path / "swept.yaml").write_text(SWEPT)
+    done = shell("retrowalk sweep swept.yaml -o swept.zarr --json-progress 2>&-", tmp_path)
+    assert done.returncode == 0
+    for file in (tmp_path / "swept.zarr").rglob("*"):
+        assert file.is_dir() or b'"event"' not in file.read_bytes()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
@@ -159,5 +225,5 @@ def test_interrupted_sweep_leaves_130_and_the_command_to_go_on(tmp_path: Path) -
     assert "Traceback" not in words
     assert "long.zarr: unfinished" in retrowalk("status", "long.zarr", cwd=tmp_path).out
     summary = retrowalk("summary", "long.zarr", cwd=tmp_path)
-    told = "are not finished; this summary is of the other" if summary.code == 0 else "no case of this sweep"
-    assert told in summary.err
+    words = "are not finished; this summary is of the other" if summary.code == 0 else "no case of this sweep"
+    assert words in summary.err

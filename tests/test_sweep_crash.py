@@ -236,12 +236,12 @@ def test_a_sweep_runs_where_fcntl_signals_and_modes_do_not_exist(place, alone):
 def test_signals_outside_the_main_thread_are_left_alone():
     import threading
 
-    from retrowalk.cli.guard import two_steps
+    from retrowalk.cli.guard import stopping_in_two_steps
 
     seen = []
 
     def run():
-        with two_steps("", lambda: None) as stop:
+        with stopping_in_two_steps("", lambda: None) as stop:
             seen.append(stop())
 
     thread = threading.Thread(target=run)
@@ -251,10 +251,10 @@ def test_signals_outside_the_main_thread_are_left_alone():
 
 
 def test_progress_in_a_log_is_a_line_a_minute(capsys):
-    from retrowalk.cli.output import SweepProgress
+    from retrowalk.cli.progress import Progress
 
     now = [0.0]
-    with SweepProgress("log", clock=lambda: now[0]) as progress:
+    with Progress("log", clock=lambda: now[0]) as progress:
         for done in range(100, 400):
             progress(done, 1000)
             now[0] += 1.0

@@ -1,15 +1,13 @@
-"""The root command: which verbs exist, and the options that every verb has."""
+"""The root command: which verbs exist, each imported only when it is used."""
 
 from __future__ import annotations
 
 import importlib
-import inspect
-from collections.abc import Callable
 
 import click
 
 import retrowalk
-from retrowalk.cli.output import Settings
+from retrowalk.cli.command import SuggestingGroup, common_options, emit, with_example
 
 #: verb -> (module of this package, its line in the overview), in the order of `--help`.
 VERBS: dict[str, tuple[str, str]] = {
@@ -32,8 +30,8 @@ VERBS: dict[str, tuple[str, str]] = {
 
 CITATION = (
     f"The retrowalk developers. retrowalk {retrowalk.__version__}: simulating groups of people who do part "
-    "of their walking backwards. Computer program, 2026.\n"
-    "The evidence behind a result is cited by `retrowalk evidence cite`."
+    "of their walking backwards. Computer program, 2026.",
+    "The evidence behind a result is cited by `retrowalk evidence cite`.",
 )
 
 EXAMPLE = """\
@@ -42,113 +40,31 @@ EXAMPLE = """\
   retrowalk run knee.yaml"""
 
 
-def _set(name: str) -> Callable[[click.Context, click.Parameter, int], None]:
-    def callback(context: click.Context, _: click.Parameter, value: int) -> None:
-        if value:
-            setattr(context.ensure_object(Settings), name, value)
-
-    return callback
-
-
-def common_options() -> list[click.Option]:
-    """-q, -v and --debug, which may stand before or behind the verb."""
-    return [
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            expose_value=False,
-            callback=_set("quiet"),
-            help="Errors only: no words, no progress.",
-        ),
-        click.Option(
-            ["-v", "--verbose"],
-            count=True,
-            expose_value=False,
-            callback=_set("verbose"),
-            help="More words.",
-        ),
-        click.Option(
-            ["--debug"],
-            is_flag=True,
-            expose_value=False,
-            callback=_set("debug"),
-            help="Show a traceback when something fails.",
-        ),
-    ]
-
-
-class Verb(click.Command):
-    """A command that also takes the common options, and shows `example` unwrapped in its help."""
-
-    def __init__(
-        self,
-        name: str | None,
-        *,
-        callback: Callable[..., None] | None = None,
-        params: list[click.Parameter] | None = None,
-        help: str | None = None,  # noqa: A002  click's own keyword
-        example: str = "",
-    ) -> None:
-        text = with_example(help or "", example)
-        super().__init__(
-            name,
-            callback=callback,
-            params=[*(params or []), *common_options()],
-            help=text,
-            no_args_is_help=False,
-        )
-
-
-def with_example(text: str, example: str) -> str:
-    """Add command lines to a help text, marked so that click does not wrap them."""
-    return f"{inspect.cleandoc(text)}\n\n\b\n{example}" if example else inspect.cleandoc(text)
-
-
-class Suggesting(click.Group):
-    """A group that names the nearest command when it does not know one."""
-
-    command_class = Verb
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            raise click.UsageError(self._unknown(ctx, name), ctx)
-        return super().resolve_command(ctx, args)
-
-    def _unknown(self, ctx: click.Context, name: str) -> str:
-        from difflib import get_close_matches
-
-        known = self.list_commands(ctx)
-        near = get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(known)}."
-        return f"No such command {name!r}. {hint}"
-
-
-class LazyGroup(Suggesting):
+class LazyGroup(SuggestingGroup):
     """A group that imports a verb's module only when that verb is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of the overview."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"retrowalk.cli.{VERBS[cmd_name][0]}")
-        command = getattr(module, cmd_name)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"retrowalk.cli.{VERBS[cmd_name][0]}.{cmd_name} is no command")
+        command: click.Command = getattr(
+            importlib.import_module(f"retrowalk.cli.{VERBS[cmd_name][0]}"), cmd_name
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in VERBS.items()])
 
 
 def _cite(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        click.echo(CITATION)
+        emit(*CITATION)
         context.exit()
 
 
@@ -156,7 +72,7 @@ def _cite(context: click.Context, _: click.Parameter, value: bool) -> None:
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
-    params=list[click.Parameter](common_options()),
+    params=common_options(),
 )
 @click.version_option(retrowalk.__version__, prog_name="retrowalk")
 @click.option(
@@ -171,7 +87,7 @@ def app(context: click.Context) -> None:
     130 interrupted (finished cases are kept).
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        emit(*context.get_help().split("\n"))
 
 
 app.help = with_example(app.help or "", EXAMPLE)

@@ -1,7 +1,4 @@
-"""The verb that makes the shipped parameters: calibrate.
-
-The verb that holds the model against published results: validate.
-"""
+"""Verbs on the model itself: calibrate makes its parameters, validate holds it against published results."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from retrowalk.cli.app import Verb
-from retrowalk.cli.output import emit, emit_json, say
+from retrowalk.cli.command import FilePath, Verb, emit, emit_json, say
+from retrowalk.errors import RunError
 
 if TYPE_CHECKING:
     from retrowalk.calibrate import Calibration
@@ -29,13 +26,13 @@ LARGEST = 0.5
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="DIR",
     help="Folder for posterior.nc and prior.nc; in a source checkout the package's own if left out.",
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="FILE.md",
     help="Also say in a file what was used, how well it is predicted and what remains open.",
 )
@@ -46,7 +43,7 @@ LARGEST = 0.5
 )
 @click.option(
     "--sbc",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="FILE.md",
     help="Instead: fit made-up evidence with known parameters and write how well they are found; minutes.",
 )
@@ -110,7 +107,6 @@ def _sentence(found: Calibration) -> str:
 def _agree(found: Calibration) -> str:
     from retrowalk.calibrate import calibrate as fit
     from retrowalk.calibrate import disagreement
-    from retrowalk.errors import RunError
 
     off = disagreement(found, fit(seed=found.seed, verdict_weight=found.verdict_weight))
     if off > LARGEST:
@@ -127,14 +123,14 @@ def _agree(found: Calibration) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with rows and scores.")
 @click.option(
     "--studies",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="DIR",
     help="Predict your own sources.csv, arms.csv and effects.csv, without fitting to them.",
 )
 @click.option("--leave-one-out", is_flag=True, help="Predict each study from a fit without it.")
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="FILE.md",
     help="Also write both scoreboards of the package's studies to a page.",
 )
@@ -165,7 +161,7 @@ def validate(as_json: bool, studies: Path | None, leave_one_out: bool, report: P
     if as_json:
         emit_json(board_as_json(board, held))
     else:
-        emit(as_text(board, held))
+        emit(*as_text(board, held).split("\n"))
 
 
 def _of_user(folder: Path) -> Board:
@@ -180,8 +176,6 @@ def _of_user(folder: Path) -> Board:
 
 
 def _write(path: Path, text: str) -> None:
-    from retrowalk.errors import RunError
-
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retrowalk.cli.app import Suggesting
-from retrowalk.cli.output import emit, emit_json, say
+from retrowalk.cli.command import SuggestingGroup, emit, emit_json, say
 
 if TYPE_CHECKING:
     from retrowalk.evidence import Arm, Effect, Evidence, Source
 
 
-@click.group(cls=Suggesting)
+@click.group(cls=SuggestingGroup)
 def evidence() -> None:
     """Read the published evidence retrowalk rests on."""
 
@@ -26,35 +25,26 @@ def evidence() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def list_sources(outcome: str | None, component: str | None, population: str | None, as_json: bool) -> None:
     """List sources with the number of results in the tables."""
+    from retrowalk.catalogue import known, modalities, outcomes, populations
     from retrowalk.evidence import load_evidence
 
-    _check_names(outcome=outcome, component=component, population=population)
+    for name, names, what in (
+        (outcome, outcomes(), "outcome"),
+        (component, modalities(), "component"),
+        (population, populations(), "population"),
+    ):
+        if name is not None:
+            known(name, names, what)
     tables = load_evidence()
     rows = list(_listed(tables, outcome, component, population))
     if as_json:
         emit_json(rows)
         return
     if not rows:
-        asked = ", ".join(name for name in (component, outcome, population) if name)
-        say(f"no source in the tables has a result on {asked}")
+        wanted = ", ".join(name for name in (component, outcome, population) if name)
+        say(f"no source in the tables has a result on {wanted}")
         return
-    for line in _columns(rows, ("id", "year", "design", "population", "people", "results")):
-        emit(line)
-
-
-def _check_names(**asked: str | None) -> None:
-    from difflib import get_close_matches
-
-    from retrowalk.catalogue import modalities, outcomes, populations
-    from retrowalk.errors import InputError
-
-    tables: dict[str, Any] = {"outcome": outcomes, "component": modalities, "population": populations}
-    for what, name in asked.items():
-        known = list(tables[what]())
-        if name is not None and name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise InputError(f"--{what}: there is no {what} {name!r}; {hint}")
+    emit(*_columns(rows, ("id", "year", "design", "population", "people", "results")))
 
 
 def _listed(
@@ -62,15 +52,15 @@ def _listed(
 ) -> Iterable[dict[str, Any]]:
     filtered = bool(outcome or component or population)
     for source in tables.sources:
-        found = tables.effects_of(source.id, outcome=outcome, component=component, population=population)
-        if found or not filtered:
+        effects = tables.effects_of(source.id, outcome=outcome, component=component, population=population)
+        if effects or not filtered:
             yield {
                 "id": source.id,
                 "year": source.year,
                 "design": source.design,
                 "population": source.population,
                 "people": source.n_total,
-                "results": len(found),
+                "results": len(effects),
                 "doi": source.doi,
             }
 
@@ -109,14 +99,13 @@ def show(named: str, as_json: bool) -> None:
             }
         )
         return
-    emit(tables.cite(source_id))
-    emit(_who(source))
-    for arm in arms:
-        emit(f"  arm {arm.name}: {_arm(arm)}")
-    for effect in effects:
-        emit(f"  {effect.measure}: {_effect(effect)}")
-    for row in excluded:
-        emit(f"  not used: {row.measure or 'the source'} ({row.reason})")
+    emit(
+        tables.cite(source_id),
+        _who(source),
+        *(f"  arm {arm.name}: {_arm(arm)}" for arm in arms),
+        *(f"  {effect.measure}: {_effect(effect)}" for effect in effects),
+        *(f"  not used: {row.measure or 'the source'} ({row.reason})" for row in excluded),
+    )
 
 
 def _id_of(tables: Evidence, named: str) -> str:
@@ -179,4 +168,4 @@ def cite(source_ids: tuple[str, ...], style: str | None) -> None:
 
     tables = load_evidence()
     for source_id in source_ids or [source.id for source in tables.sources]:
-        emit(tables.cite(_id_of(tables, source_id), "bibtex" if style else "text"))
+        emit(*tables.cite(_id_of(tables, source_id), "bibtex" if style else "text").split("\n"))

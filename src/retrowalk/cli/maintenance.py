@@ -1,9 +1,4 @@
-"""Verb bench: how fast the core loop runs on this machine.
-
-Verbs on this machine: info, warmup.
-
-The verb selftest.
-"""
+"""Verbs on this installation and machine: bench, info, warmup, selftest."""
 
 from __future__ import annotations
 
@@ -14,8 +9,7 @@ from functools import partial
 
 import click
 
-from retrowalk.cli.app import Verb
-from retrowalk.cli.output import emit, emit_json, say
+from retrowalk.cli.command import Verb, emit, emit_json, say
 
 ROUNDS = 7
 
@@ -53,8 +47,7 @@ def bench(members: int, as_json: bool) -> None:
     if as_json:
         emit_json({"unit": "ns per member-outcome-day", "members": members, **figures})
         return
-    for name, value in figures.items():
-        emit(f"{name:<37} {value:6.3f} ns per member-outcome-day")
+    emit(*(f"{name:<37} {value:6.3f} ns per member-outcome-day" for name, value in figures.items()))
 
 
 def _median(run: Callable[[], None]) -> float:
@@ -83,8 +76,7 @@ def info(as_json: bool) -> None:
         emit_json(facts)
         return
     width = max(map(len, facts))
-    for name, value in facts.items():
-        emit(f"{name:<{width}}  {value}")
+    emit(*(f"{name:<{width}}  {value}" for name, value in facts.items()))
 
 
 def _facts() -> dict[str, str | int]:
@@ -111,8 +103,6 @@ def _facts() -> dict[str, str | int]:
 @click.command(cls=Verb)
 def warmup() -> None:
     """Compile the kernels once and keep them, so that the first run starts faster."""
-    import time
-
     from retrowalk.kernels.compile import warmup as compile_all
 
     start = time.monotonic()
@@ -135,7 +125,7 @@ def selftest(context: click.Context, as_json: bool) -> None:
     if as_json:
         emit_json(result.as_data())
     else:
-        emit(str(result))
+        emit(*str(result).split("\n"))
     tried = len(result.numbers) + len(result.laws.held) + len(result.laws.broken) + len(result.trials)
     if not result.ok:
         say(f"{result.failures} of {tried} checks fail; please report this, with what `retrowalk info` says")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retrowalk.cli.app import Verb
-from retrowalk.cli.output import emit, emit_json, say
+from retrowalk.cli.command import FilePath, Verb, emit, emit_json, emit_text, say
+from retrowalk.errors import InputError
 from retrowalk.words import CAUTION
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb)
-@click.argument("store", metavar="OUT.zarr")
+@click.argument("store", metavar="OUT.zarr", type=FilePath())
 @click.option("--verify", is_flag=True, help="Also compare every file with its checksum.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
@@ -27,53 +27,52 @@ def status(context: click.Context, store: str, verify: bool, as_json: bool) -> N
     """Say how far the sweep in OUT.zarr has got; exit 1 if --verify finds damage."""
     from retrowalk import store as stores
 
-    found = stores.status(store)
+    progress = stores.status(store)
     damage = [str(one) for one in stores.verify(store)] if verify else []
     if as_json:
-        emit_json(_facts(found) | ({"damage": damage} if verify else {}))
+        emit_json(_facts(progress) | ({"damage": damage} if verify else {}))
     else:
-        emit(_words(found))
-        for one in damage:
-            emit(f"damaged: {one}")
+        emit(_sentence(progress), *(f"damaged: {one}" for one in damage))
         if damage:
             say("the `retrowalk sweep` that made it, with --repair, computes damaged cases again")
-        if verify and not damage:
+        elif verify:
             emit("every file is as it was written")
     if damage:
         context.exit(1)
 
 
-def _facts(found: StoreStatus) -> dict[str, Any]:
+def _facts(progress: StoreStatus) -> dict[str, Any]:
     return {
-        "store": str(found.path),
-        "state": found.state,
-        "cases": found.total,
-        "finished": found.finished,
-        "missing": found.missing,
-        "bytes": found.size,
-        "writer": found.writer,
-        "seconds_per_case": found.seconds_per_case,
-        "digests": found.digests,
+        "store": str(progress.path),
+        "state": progress.state,
+        "cases": progress.total,
+        "finished": progress.finished,
+        "missing": progress.missing,
+        "bytes": progress.size,
+        "writer": progress.writer,
+        "seconds_per_case": progress.seconds_per_case,
+        "digests": progress.digests,
     }
 
 
-def _words(found: StoreStatus) -> str:
+def _sentence(progress: StoreStatus) -> str:
     from retrowalk.simulation.memory import readable
 
-    done = f"{found.path}: {found.state}, {found.finished} of {found.total} cases, {readable(found.size)}"
-    if found.seconds_per_case:
-        done += f", {found.seconds_per_case:.2g} s per case"
-    if found.writer:
-        return f"{done}; being written by {found.writer}"
-    if found.state == "unfinished":
-        return f"{done}; the `retrowalk sweep` that began it continues it"
-    return done
+    done = f"{progress.finished} of {progress.total} cases, {readable(progress.size)}"
+    sentence = f"{progress.path}: {progress.state}, {done}"
+    if progress.seconds_per_case:
+        sentence += f", {progress.seconds_per_case:.2g} s per case"
+    if progress.writer:
+        return f"{sentence}; being written by {progress.writer}"
+    if progress.state == "unfinished":
+        return f"{sentence}; the `retrowalk sweep` that began it continues it"
+    return sentence
 
 
 @click.command(
     cls=Verb, example="  retrowalk summary knee.zarr\n  retrowalk summary knee.nc --csv > knee.csv"
 )
-@click.argument("result", metavar="OUT")
+@click.argument("result", metavar="OUT", type=FilePath())
 @click.option("--reference", metavar="ARM", help="The arm others are compared with.")
 @click.option(
     "--week",
@@ -100,22 +99,20 @@ def summary(
 
     _refuse_scenario(result)
     with open_results(result) as ds:
-        _tell_missing(result, ds)
+        _say_what_is_missing(result, ds)
         days = _days(ds, weeks)
         if form is None:
-            emit(report.text_summary(ds, reference=reference, days=days))
+            emit(*report.text_summary(ds, reference=reference, days=days).split("\n"))
             return
         per_level = bool(ds.sizes.get("case", 1) > 1 and not cases)
         rows = (report.level_rows if per_level else report.arm_rows)(ds, reference=reference, days=days)
         if form == "csv":
-            click.echo(report.to_csv(rows), nl=False)
+            emit_text(report.to_csv(rows))
         else:
             emit_json({"title": ds.attrs.get("title", ""), "rows": rows, "note": CAUTION})
 
 
 def _refuse_scenario(result: str) -> None:
-    from retrowalk.errors import InputError
-
     path = Path(result)
     if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
         raise InputError(
@@ -124,9 +121,7 @@ def _refuse_scenario(result: str) -> None:
         )
 
 
-def _tell_missing(result: str, ds: xr.Dataset) -> None:
-    from retrowalk.errors import InputError
-
+def _say_what_is_missing(result: str, ds: xr.Dataset) -> None:
     missing = int(ds.attrs.get("retrowalk_missing_cases", 0))
     if not missing:
         return
@@ -136,8 +131,6 @@ def _tell_missing(result: str, ds: xr.Dataset) -> None:
 
 
 def _days(ds: xr.Dataset, weeks: tuple[str, ...]) -> list[int] | None:
-    from retrowalk.errors import InputError
-
     assessed = [int(day) for day in ds["day"].values]
     if not weeks:
         return None
@@ -161,8 +154,8 @@ def _day(week: str) -> float:
 
 
 @click.command(cls=Verb)
-@click.argument("store", metavar="OUT.zarr")
-@click.argument("output", metavar="OUT.nc", type=click.Path(path_type=Path))
+@click.argument("store", metavar="OUT.zarr", type=FilePath())
+@click.argument("output", metavar="OUT.nc", type=FilePath(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def export(store: str, output: Path, overwrite: bool) -> None:
     """Write the result in OUT.zarr as one netCDF file, to pass on or to open elsewhere."""

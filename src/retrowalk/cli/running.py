@@ -1,7 +1,4 @@
-"""What the verb sweep does: its plan in words, the run with signals and progress, how to go on.
-
-Verbs that simulate: run, sweep.
-"""
+"""Verbs that simulate: run and sweep."""
 
 from __future__ import annotations
 
@@ -13,110 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from retrowalk.cli.app import Verb
-from retrowalk.cli.output import Bar, emit, say
+from retrowalk.cli.command import FilePath, Verb, emit, say
+from retrowalk.errors import InputError, RunError
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from retrowalk.scenario import Scenario
     from retrowalk.sweeps.plan import Plan
-
-
-def show_plan(scenario: Scenario, output: str | None, *, threads: int | None, workers: int | None) -> None:
-    """Print what the sweep would take.
-
-    Raises
-    ------
-    InputError
-        When it does not fit this machine; the plan is printed all the same.
-    """
-    from retrowalk.sweeps.runs import plan_sweep
-
-    found = plan_sweep(scenario, store=output, threads=threads, workers=workers)
-    emit(plan_words(scenario, found))
-    found.check()
-
-
-def plan_words(scenario: Scenario, found: Plan) -> str:
-    """Several lines for ``sweep --dry-run``."""
-    from retrowalk.cli.output import duration
-    from retrowalk.scenario import axis_labels
-    from retrowalk.simulation.memory import readable
-
-    crew = f"{found.workers} workers" if found.workers else f"{found.threads} threads"
-    lines = [
-        f"{found.cases} cases x {found.arms} arms x {found.members} members x {found.draws} draws x "
-        f"{found.replicates} replicates",
-        *(f"  {label.path}: {label.long_name}" for label in axis_labels(scenario)),
-        f"outcomes: {', '.join(scenario.outcomes)}",
-        f"results: {readable(found.numbers)} before compression, about {readable(found.disk)} on disk in "
-        f"{found.files} files{_free(found.free_disk)}",
-        f"memory: about {readable(found.memory)} at most{_free(found.free_memory)}",
-        f"blocks: {found.blocks} of {found.block} cases, the unit of writing and resuming",
-    ]
-    if found.seconds is not None and found.seconds_per_case is not None:
-        lines.append(
-            f"time: about {duration(found.seconds)} with {crew} ({found.seconds_per_case:.2g} s per case), "
-            "from a few small cases just timed"
-        )
-    return "\n".join(lines)
-
-
-def _free(amount: int | None) -> str:
-    from retrowalk.simulation.memory import readable
-
-    return "" if amount is None else f" ({readable(amount)} free)"
-
-
-def run_sweep(
-    scenario: Scenario,
-    output: str,
-    *,
-    source: str,
-    json_progress: bool,
-    **options: Any,  # noqa: ANN401  arguments of `retrowalk.sweep`
-) -> None:
-    """Run the sweep with progress; a first signal ends it after the cases in hand, a second at once.
-
-    Raises
-    ------
-    InterruptedRunError
-        When a signal ended it, with the command that continues it.
-    RunError
-        When it failed, with that command too.
-    """
-    from retrowalk.cli.guard import InterruptedRunError, two_steps
-    from retrowalk.cli.output import SweepProgress, form
-    from retrowalk.errors import RunError
-    from retrowalk.sweeps.runs import StoppedError, fill_store
-
-    again = "the same command with the same input" if source == "-" else _same_command()
-    kept = f"retrowalk: interrupted; finished cases are kept. Go on with: {again}"
-    try:
-        with SweepProgress(form(as_json=json_progress)) as progress, two_steps(kept, progress.tidy) as stop:
-            fill_store(scenario, store=output, progress=progress, stop=stop, **options)
-    except (StoppedError, KeyboardInterrupt):
-        raise InterruptedRunError(kept) from None
-    except RunError as error:
-        raise RunError(f"{error}. Go on with: {again}") from error
-
-
-def _same_command() -> str:
-    words = [word for word in sys.argv[1:] if word != "--overwrite"]
-    return shlex.join(["retrowalk", *words])
-
-
-def finished(output: str) -> bool:
-    """Whether a finished sweep lies there."""
-    from retrowalk.errors import InputError
-    from retrowalk.store import status
-
-    try:
-        return status(output).state == "finished"
-    except InputError:
-        return False
-
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -134,7 +35,7 @@ def simulation_options(function: F) -> F:
             metavar="PATH=V",
             help="Replace one value of the scenario, such as population.size=500.",
         ),
-        click.argument("file", metavar="FILE"),
+        click.argument("file", metavar="FILE", type=FilePath()),
     ):
         function = option(function)
     return function
@@ -143,7 +44,7 @@ def simulation_options(function: F) -> F:
 @click.command(cls=Verb, example="  retrowalk run knee.yaml\n  retrowalk run knee.yaml -o knee.nc --seed 7")
 @simulation_options
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="OUT.nc", help="Write the result as netCDF."
+    "-o", "--output", type=FilePath(path_type=Path), metavar="OUT.nc", help="Write the result as netCDF."
 )
 def run(
     file: str,
@@ -158,14 +59,14 @@ def run(
     FILE may be a result in place of a scenario: the scenario inside it is run again and gives identical
     data. `-` reads the scenario from standard input.
     """
-    scenario = _read_one(file, _settings(settings, seed))
+    scenario = _one_case(file, _with_seed(settings, seed))
     if output is not None and _is_done(output, scenario, overwrite=overwrite):
         return
     result = _simulate(scenario, threads)
     if output is None:
         from retrowalk.report import text_summary
 
-        emit(text_summary(result))
+        emit(*text_summary(result).split("\n"))
         return
     from retrowalk.store import write_netcdf
 
@@ -173,14 +74,13 @@ def run(
     say(f"wrote {output}; next: retrowalk summary {shlex.quote(str(output))}")
 
 
-def _settings(settings: tuple[str, ...], seed: int | None) -> list[str]:
+def _with_seed(settings: tuple[str, ...], seed: int | None) -> list[str]:
     return [*settings, *([] if seed is None else [f"seed={seed}"])]
 
 
-def _read_one(file: str, settings: list[str]) -> Scenario:
+def _one_case(file: str, settings: list[str]) -> Scenario:
     """Read the scenario as one case; axes of a scenario file are left for `sweep`."""
     from retrowalk.cli.documents import is_result, read_scenario
-    from retrowalk.errors import InputError
     from retrowalk.scenario import number_of_cases
 
     scenario = read_scenario(file, settings=settings)
@@ -200,13 +100,16 @@ def _read_one(file: str, settings: list[str]) -> Scenario:
 
 def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:
     from retrowalk.cli.guard import InterruptedRunError
+    from retrowalk.cli.progress import Progress, suitable_form
     from retrowalk.simulation.compute import simulate
+    from retrowalk.sweeps.timing import compile_kernels
 
     try:
-        with Bar("simulating") as bar:
-            return simulate(scenario, threads=threads, progress=bar)
+        with Progress(suitable_form(), "parts") as progress:
+            compile_kernels(scenario, progress.compiling)
+            return simulate(scenario, threads=threads, progress=progress)
     except KeyboardInterrupt:
-        raise InterruptedRunError("retrowalk: interrupted; nothing was written") from None
+        raise InterruptedRunError("interrupted; nothing was written") from None
 
 
 def _is_done(output: Path, scenario: Scenario, *, overwrite: bool) -> bool:
@@ -232,6 +135,7 @@ def _is_done(output: Path, scenario: Scenario, *, overwrite: bool) -> bool:
 @click.option(
     "-o",
     "--output",
+    type=FilePath(),
     metavar="OUT.zarr",
     help="Folder or s3://, gs:// address where the cases are kept; an unfinished sweep is continued.",
 )
@@ -262,19 +166,111 @@ def sweep(
     after the cases in hand; the same command continues it.
     """
     from retrowalk.cli.documents import read_scenario
-    from retrowalk.errors import InputError
 
-    scenario = read_scenario(file, settings=_settings(settings, seed), axes=axes)
+    scenario = read_scenario(file, settings=_with_seed(settings, seed), axes=axes)
     if not scenario.sweep:
         raise InputError(f"{file}: has no sweep axes; add one with --axis PATH=V,V, or use `retrowalk run`")
     if dry_run:
-        show_plan(scenario, output, threads=threads, workers=options["workers"])
+        _show_plan(scenario, output, threads=threads, workers=options["workers"])
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output': where the cases are kept.", context)
-    before = finished(output) and not options["repair"]
-    run_sweep(scenario, output, source=file, json_progress=json_progress, threads=threads, **options)
-    if before and not options["overwrite"]:
+    was_finished = _is_finished(output) and not options["repair"]
+    _run_sweep(scenario, output, source=file, json_progress=json_progress, threads=threads, **options)
+    if was_finished and not options["overwrite"]:
         say(f"{output} already holds this sweep, finished; --overwrite makes it again")
     else:
         say(f"wrote {output}; next: retrowalk summary {shlex.quote(output)}")
+
+
+def _is_finished(output: str) -> bool:
+    from retrowalk.store import status
+
+    try:
+        return status(output).state == "finished"
+    except InputError:
+        return False
+
+
+def _show_plan(scenario: Scenario, output: str | None, *, threads: int | None, workers: int | None) -> None:
+    """Print what the sweep would take.
+
+    Raises
+    ------
+    InputError
+        When it does not fit this machine; the plan is printed all the same.
+    """
+    from retrowalk.cli.progress import Progress, suitable_form
+    from retrowalk.scenario import cases
+    from retrowalk.sweeps.runs import plan_sweep
+    from retrowalk.sweeps.timing import compile_kernels
+
+    compile_kernels(next(cases(scenario)).scenario, Progress(suitable_form()).compiling)
+    plan = plan_sweep(scenario, store=output, threads=threads, workers=workers)
+    emit(*_plan_lines(scenario, plan))
+    plan.check()
+
+
+def _plan_lines(scenario: Scenario, plan: Plan) -> list[str]:
+    from retrowalk.cli.progress import duration
+    from retrowalk.scenario import axis_labels
+    from retrowalk.simulation.memory import readable
+
+    def free(amount: int | None) -> str:
+        return "" if amount is None else f" ({readable(amount)} free)"
+
+    lines = [
+        f"{plan.cases} cases x {plan.arms} arms x {plan.members} members x {plan.draws} draws x "
+        f"{plan.replicates} replicates",
+        *(f"  {label.path}: {label.long_name}" for label in axis_labels(scenario)),
+        f"outcomes: {', '.join(scenario.outcomes)}",
+        f"results: {readable(plan.numbers)} before compression, about {readable(plan.disk)} on disk in "
+        f"{plan.files} files{free(plan.free_disk)}",
+        f"memory: about {readable(plan.memory)} at most{free(plan.free_memory)}",
+        f"blocks: {plan.blocks} of {plan.block} cases, the unit of writing and resuming",
+    ]
+    if plan.seconds is not None and plan.seconds_per_case is not None:
+        on = f"{plan.workers} workers" if plan.workers else f"{plan.threads} threads"
+        lines.append(
+            f"time: about {duration(plan.seconds)} with {on} ({plan.seconds_per_case:.2g} s per case), "
+            "from a few small cases just timed"
+        )
+    return lines
+
+
+def _run_sweep(
+    scenario: Scenario,
+    output: str,
+    *,
+    source: str,
+    json_progress: bool,
+    **options: Any,  # noqa: ANN401  arguments of `retrowalk.sweep`
+) -> None:
+    """Run the sweep with progress; a first signal ends it after the cases in hand, a second at once.
+
+    Raises
+    ------
+    InterruptedRunError
+        When a signal ended it, with the command that continues it.
+    RunError
+        When it failed, with that command too.
+    """
+    from retrowalk.cli.guard import InterruptedRunError, stopping_in_two_steps
+    from retrowalk.cli.progress import Progress, suitable_form
+    from retrowalk.sweeps.runs import StoppedError, fill_store
+
+    command = shlex.join(["retrowalk", *(word for word in sys.argv[1:] if word != "--overwrite")])
+    again = "the same command with the same input" if source == "-" else command
+    kept = f"interrupted; finished cases are kept. Go on with: {again}"
+    try:
+        with (
+            Progress(suitable_form(as_json=json_progress)) as progress,
+            stopping_in_two_steps(kept, progress.give_terminal_back) as stop,
+        ):
+            fill_store(
+                scenario, store=output, progress=progress, stop=stop, compiling=progress.compiling, **options
+            )
+    except (StoppedError, KeyboardInterrupt):
+        raise InterruptedRunError(kept) from None
+    except RunError as error:
+        raise RunError(f"{error}. Go on with: {again}") from error

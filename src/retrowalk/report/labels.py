@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from retrowalk.catalogue import known
 from retrowalk.errors import InputError
 from retrowalk.simulation.table import axis_names
 
@@ -111,10 +111,8 @@ def reference_arm(ds: xr.Dataset, wanted: str | None = None) -> str | None:
         When `wanted` is no arm of this result.
     """
     arms = arm_names(ds)
-    if wanted is not None and wanted not in arms:
-        near = get_close_matches(wanted, arms, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"arms: {', '.join(arms)}"
-        raise InputError(f"reference: there is no arm {wanted!r}; {hint}")
+    if wanted is not None:
+        known(wanted, arms, "arm")
     if len(arms) < 2:
         return None
     recorded = str(ds.attrs.get("reference_arm", ""))

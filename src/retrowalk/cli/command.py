@@ -1,0 +1,202 @@
+"""What all verbs share: their options, how paths are taken, and how words and data are written.
+
+Data goes to stdout and must arrive. Words go to stderr and are never worth a run: where nobody takes them,
+the run goes on. Files name things as they like, so whatever is written is made safe to print first, and
+addresses lose their passwords.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import click
+
+from retrowalk.errors import RunError
+from retrowalk.words import printable, unsafe_character
+
+#: What an operating system's refusal means, in words.
+REFUSALS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EISDIR: "this is a directory, a file was expected",
+    errno.ENOENT: "no such file or directory",
+    errno.EIO: "the disk reports an error",
+}
+
+#: User name and password in an address; pathlib leaves one slash of two.
+_CREDENTIALS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})[^/\s]*@")
+
+
+@dataclass
+class Settings:
+    """How talkative one call of the command line is."""
+
+    quiet: bool = False
+    verbose: int = 0
+    debug: bool = False
+
+
+def settings() -> Settings:
+    """The settings of the running command."""
+    context = click.get_current_context(silent=True)
+    return context.ensure_object(Settings) if context else Settings()
+
+
+def say(words: str, *, level: int = 0) -> None:
+    """Write one line to stderr unless ``-q`` was given; `level` 1 is shown with ``-v`` only."""
+    current = settings()
+    if not current.quiet and current.verbose >= level:
+        complain(words)
+
+
+def complain(*lines: str) -> None:
+    """Write lines to stderr, with ``-q`` too: errors are never silent."""
+    # A closed or full stderr takes nothing; the exit code still tells.
+    with suppress(OSError, ValueError):
+        click.echo("\n".join(_safe(line) for line in lines), err=True)
+
+
+def emit(*lines: str) -> None:
+    """Write lines of data to stdout.
+
+    Raises
+    ------
+    RunError
+        When they cannot be written.
+    """
+    emit_text("\n".join(_safe(line) for line in lines) + "\n")
+
+
+def emit_json(data: object) -> None:
+    """Write one JSON document to stdout; what is not a number is null, as JSON has no NaN."""
+    text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+    if unsafe_character(text.replace("\n", "")):
+        text = json.dumps(_finite(data), indent=2, ensure_ascii=True, allow_nan=False)
+    emit_text(_CREDENTIALS.sub(r"\1***@", text) + "\n")
+
+
+def _finite(data: object) -> object:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return data
+
+
+def emit_text(text: str) -> None:
+    """Write text that is known to be safe to stdout as it is.
+
+    Raises
+    ------
+    RunError
+        When it cannot be written.
+    """
+    # Where the descriptor was closed, Python has no such stream, whatever its type says.
+    if getattr(sys, "stdout", None) is None:
+        raise RunError("standard output is closed; nothing was written")
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = REFUSALS.get(error.errno or 0, error.strerror or str(error))
+        raise RunError(f"standard output cannot be written: {reason}") from error
+
+
+def _safe(line: str) -> str:
+    return _CREDENTIALS.sub(r"\1***@", printable(line))
+
+
+class FilePath(click.Path):
+    """A path, as text unless `path_type` is given, that some file could have; addresses pass as they are."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Refuse what no file can be called."""
+        if "://" not in str(value):
+            try:
+                os.lstat(value)
+            except ValueError:
+                self.fail("no file can have this name", param, ctx)
+            except OSError as error:
+                if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+                    self.fail(f"no file can have this name: {os.strerror(error.errno).lower()}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, int], None]:
+    def callback(context: click.Context, _: click.Parameter, value: int) -> None:
+        if value:
+            setattr(context.ensure_object(Settings), name, value)
+
+    return callback
+
+
+def common_options() -> list[click.Parameter]:
+    """-q, -v and --debug, which may stand before or behind the verb."""
+    return [
+        click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set("quiet"),
+                     help="Errors only: no words, no progress."),
+        click.Option(["-v", "--verbose"], count=True, expose_value=False, callback=_set("verbose"),
+                     help="More words."),
+        click.Option(["--debug"], is_flag=True, expose_value=False, callback=_set("debug"),
+                     help="Show a traceback when something fails."),
+    ]  # fmt: skip
+
+
+class Verb(click.Command):
+    """A command that also takes the common options, and shows `example` unwrapped in its help."""
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        callback: Callable[..., None] | None = None,
+        params: list[click.Parameter] | None = None,
+        help: str | None = None,  # noqa: A002  click's own keyword
+        example: str = "",
+    ) -> None:
+        text = with_example(help or "", example)
+        super().__init__(name, callback=callback, params=[*(params or []), *common_options()], help=text)
+
+
+def with_example(text: str, example: str) -> str:
+    """Add command lines to a help text, marked so that click does not wrap them."""
+    return f"{inspect.cleandoc(text)}\n\n\b\n{example}" if example else inspect.cleandoc(text)
+
+
+class SuggestingGroup(click.Group):
+    """A group that names the nearest command when it does not know one."""
+
+    command_class = Verb
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a word that is none is answered with the nearest one."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(known)}."
+            raise click.UsageError(f"No such command {name!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
