@@ -189,6 +189,23 @@ def test_progress_and_words_are_never_worth_a_sweep(where: str, tmp_path: Path) 
 
 
 @posix
+def test_a_closed_standard_input_is_one_sentence(tmp_path: Path) -> None:
+    done = shell("retrowalk check - <&-", tmp_path)
+    assert (done.returncode, done.stderr) == (2, "-: cannot be read: standard input is closed\n")
+
+
+@posix
+def test_kernels_are_not_kept_in_the_working_folder_and_the_screen_says_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = shell("unset RETROWALK_CACHE_DIR XDG_CACHE_HOME; HOME=. retrowalk run small.yaml", tmp_path)
+    assert done.returncode == 0
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("compiling kernels, about 8 s in every run: they cannot be kept (the home folder")
+    assert "set XDG_CACHE_HOME" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+@posix
 def test_words_that_nobody_takes_change_no_exit_code(tmp_path: Path) -> None:
     for where in ("2> /dev/full", "2>&-"):
         for verb, code in (("summary none.nc", 2), ("schema > /dev/null", 0), ("schema > /dev/full", 1)):

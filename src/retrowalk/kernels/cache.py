@@ -51,9 +51,12 @@ def cache_home() -> Path:
         if value and Path(value).is_absolute():
             return Path(value) / below / "kernels"
     try:
-        return Path.home() / ".cache" / "retrowalk" / "kernels"
+        home = Path.home()
     except RuntimeError:
         raise UnusableError("no home folder is known") from None
+    if not home.is_absolute():
+        raise UnusableError(f"the home folder {str(home)!r} is no absolute path")
+    return home / ".cache" / "retrowalk" / "kernels"
 
 
 class Store:

@@ -103,6 +103,9 @@ def read_document(path: str | Path) -> Document:
 
 
 def _bytes(path: str | Path, source: str) -> bytes:
+    # Where the descriptor was closed, Python has no such stream, whatever its type says.
+    if source == "-" and getattr(sys, "stdin", None) is None:
+        raise _refusal("cannot be read: standard input is closed", source)
     try:
         if source == "-":
             content = sys.stdin.buffer.read(MAX_BYTES + 1)
