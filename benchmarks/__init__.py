@@ -1,1 +1,1 @@
-"""Benchmarks: asv classes beside this file, and `python -m benchmarks.peers`."""
+"""Benchmarks: classes for asv (`suite`), `python -m benchmarks.peers`, `.start` and `.structure`."""

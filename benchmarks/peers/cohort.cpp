@@ -1,4 +1,5 @@
-// The core loop in C++, written to win: the same algorithm as retrowalk.kernels.responses and .summaries.
+// The core loop in C++, written to win: responses as in retrowalk.kernels.responses, then statistics either with
+// exact quantiles (selection within buckets) or in one pass as in retrowalk.kernels.statistics.
 // Members lie innermost, in blocks that stay in the first-level cache; the state changes at visits only.
 
 #include <algorithm>
@@ -214,6 +215,84 @@ void responders(const float *__restrict change, const float *__restrict noted, c
         out[kind * stride] = count > 0 ? static_cast<float>(static_cast<double>(counts[kind]) / count) : NAN;
 }
 
+// Statistics in one pass: everything of 1 024 members at a time, quantiles from counts in buckets whose width
+// doubles with the distance from the first block's mean.
+struct OnePass {
+    static constexpr int ROWS = 16, WIDTH = ROWS * LANES, SIDE = 12 * 256, COUNTS = 2 * SIDE;
+    alignas(64) float values[3][WIDTH];
+    alignas(64) uint8_t here[WIDTH];
+    int32_t bucket_of[WIDTH], counts[2][COUNTS + 1];
+    double sums[3][2][LANES];
+    float shift[3], centre[2], scale[2];
+
+    void moments(int k, int count, double &mean, double &sd) const {
+        const double linear = total(sums[k][0]), square = total(sums[k][1]);
+        mean = count > 0 ? shift[k] + linear / count : NAN;
+        sd = count > 1 ? std::sqrt(std::max(0.0, (square - linear * (linear / count)) / (count - 1))) : NAN;
+    }
+
+    void add_moments(int k) {
+        float linear[LANES] = {}, square[LANES] = {};
+        for (int row = 0; row < ROWS; ++row)
+            for (int j = 0; j < LANES; ++j) {
+                const float away = here[row * LANES + j] ? values[k][row * LANES + j] - shift[k] : 0.0f;
+                linear[j] += away;
+                square[j] += away * away;
+            }
+        for (int j = 0; j < LANES; ++j) {
+            sums[k][0][j] += linear[j];
+            sums[k][1][j] += square[j];
+        }
+    }
+
+    void count(int k, int width) {
+        const float middle = centre[k], per_sd = scale[k];
+        for (int i = 0; i < width; ++i) {
+            const float value = values[k][i], far = std::fabs(value - middle) * per_sd + 1.0f;
+            int32_t step = (__builtin_bit_cast(int32_t, far) >> 15) - (127 << 8);
+            step = step < 0 ? 0 : step;
+            step = step > SIDE - 1 ? SIDE - 1 : step;
+            const int32_t bucket = value < middle ? SIDE - 1 - step : SIDE + step;
+            bucket_of[i] = here[i] ? bucket : COUNTS;
+        }
+        for (int i = 0; i < width; ++i) ++counts[k][bucket_of[i]];
+    }
+
+    static double edge(int bucket) {
+        const int step = bucket < SIDE ? SIDE - bucket : bucket - SIDE;
+        const double far = std::ldexp(1.0 + (step % 256) / 256.0, step / 256) - 1.0;
+        return bucket < SIDE ? -far : far;
+    }
+
+    void quantiles(int k, int count, const double *probabilities, int wanted, float *out, int stride) const {
+        int32_t groups[COUNTS / 64] = {};
+        for (int g = 0; g < COUNTS / 64; ++g)
+            for (int b = 0; b < 64; ++b) groups[g] += counts[k][g * 64 + b];
+        int bucket = 0, before = 0;
+        for (int q = 0; q < wanted; ++q) {
+            const double position = probabilities[q] * (count - 1);
+            const int rank = static_cast<int>(std::floor(position));
+            double ends[2];
+            int walk = bucket, passed = before;
+            for (int upper = 0; upper < 2; ++upper) {
+                const int sought = std::min(rank + upper, count - 1);
+                while (passed + counts[k][walk] <= sought) {
+                    const bool skip = walk % 64 == 0 && passed + groups[walk / 64] <= sought;
+                    passed += skip ? groups[walk / 64] : counts[k][walk];
+                    walk += skip ? 64 : 1;
+                }
+                const double share = (sought - passed + 0.5) / counts[k][walk];
+                ends[upper] = centre[k] + (edge(walk) + share * (edge(walk + 1) - edge(walk))) / scale[k];
+                if (upper == 0) {
+                    bucket = walk;
+                    before = passed;
+                }
+            }
+            out[q * stride] = static_cast<float>(ends[0] + (position - rank) * (ends[1] - ends[0]));
+        }
+    }
+};
+
 }  // namespace
 
 extern "C" {
@@ -267,6 +346,75 @@ void summarize(const Plan *p, int records, const uint8_t *assessed, const double
                          records);
         sorter.quantiles(c, here, n, count, change_level[e], change_level[records + e], probabilities, wanted,
                          change_quantile + e, records);
+    }
+}
+
+// The same in one pass.
+void summarize_in_one_pass(const Plan *p, int records, const uint8_t *assessed, const double *link,
+                           const double *minimum, const float *noise, const float *base_true,
+                           const float *base_observed, int wanted, const double *probabilities, float *level,
+                           float *quantile, float *change_level, float *change_quantile, float *observed_level,
+                           float *responder) {
+    const int n = p->members;
+    static thread_local std::vector<float> eta;
+    static thread_local OnePass one;
+    eta.resize(static_cast<size_t>(records) * n);
+    respond<false>(*p, p->record_on, eta.data());
+    const float low = link[3], high = link[4], step = link[5], error = link[6], per_step = 1.0 / link[5];
+    const float sign = minimum[0], least = minimum[1];
+    float *const moments_of[3] = {level, change_level, observed_level};
+    float *const quantiles_of[2] = {quantile, change_quantile};
+    for (int e = 0; e < records; ++e) {
+        std::memset(one.counts, 0, sizeof one.counts);
+        std::memset(one.sums, 0, sizeof one.sums);
+        int count = 0, truly = 0, seen = 0, both = 0;
+        double mean, sd;
+        for (int first = 0; first < n; first += OnePass::WIDTH) {
+            const int width = std::min(OnePass::WIDTH, n - first);
+            const float *__restrict noise_now = noise + static_cast<size_t>(e) * n + first;
+            float *__restrict t = one.values[0], *__restrict c = one.values[1], *__restrict o = one.values[2];
+            std::memset(one.here, 0, sizeof one.here);
+            std::memcpy(one.here, assessed + static_cast<size_t>(e) * n + first, width);
+            inverse_link(link, width, eta.data() + static_cast<size_t>(e) * n + first, t);
+            for (int i = 0; i < width; ++i) {
+                c[i] = t[i] - base_true[first + i];
+                float read = static_cast<float>(whole_below((t[i] + error * noise_now[i]) * per_step + 0.5f)) * step;
+                read = read < low ? low : read;
+                read = read > high ? high : read;
+                o[i] = read - base_observed[first + i];
+            }
+            if (first == 0)
+                for (int k = 0; k < 3; ++k) one.shift[k] = one.values[k][0];
+            for (int k = 0; k < 3; ++k) one.add_moments(k);
+            for (int i = 0; i < width; ++i) {
+                const int a = one.here[i] & (sign * c[i] >= least), b = one.here[i] & (sign * o[i] >= least);
+                count += one.here[i];
+                truly += a;
+                seen += b;
+                both += a & b;
+            }
+            for (int k = 0; k < 2; ++k) {
+                if (first == 0) {
+                    one.moments(k, count, mean, sd);
+                    one.centre[k] = sd > 0 ? static_cast<float>(mean) : one.shift[k];
+                    one.scale[k] = static_cast<float>(1.0 / (sd > 0 ? sd : step));
+                }
+                one.count(k, width);
+            }
+        }
+        for (int k = 0; k < 3; ++k) {
+            one.moments(k, count, mean, sd);
+            moments_of[k][e] = static_cast<float>(mean);
+            moments_of[k][records + e] = static_cast<float>(sd);
+            if (k == 2) continue;
+            if (sd > 0)
+                one.quantiles(k, count, probabilities, wanted, quantiles_of[k] + e, records);
+            else
+                for (int q = 0; q < wanted; ++q) quantiles_of[k][q * records + e] = static_cast<float>(mean);
+        }
+        const int shares[3] = {truly, seen, seen - both};
+        for (int kind = 0; kind < 3; ++kind)
+            responder[kind * records + e] = static_cast<float>(static_cast<double>(shares[kind]) / count);
     }
 }
 

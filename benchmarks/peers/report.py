@@ -3,116 +3,117 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.rounds import Spread, ratios
+from benchmarks.peers.contest import Seconds
+from benchmarks.peers.targets import Target
+from benchmarks.rounds import Spread
 
 NOTE = """\
 Unit: nanoseconds per member, outcome and day; median over rounds, quartiles in brackets. Every contestant
 runs once per round, in turns. *Ratio* is a contestant's time over ours in the same round. All are held
-against direct sums in float64 before the clock starts: link-scale values to 2e-5, statistics to 2e-4.
+against direct sums in float64 before the clock starts: link-scale values to 2e-5, statistics to 2e-4,
+quantiles in one pass to 1/128 SD.
 
-*Summaries*: mean and SD of true values, true changes and observed changes, exact quantiles (5, 25, 50, 75,
-95 %) of true values and changes, and shares of responders, at weekly assessments, on the natural scale, of
-8 outcomes over 84 days with 3 visits a week. *Trajectories*: the link-scale value of every member on every
-day, float32, into a buffer that is used again. Random numbers are drawn before, for everybody. *Writing
-alone* fills that buffer and computes nothing. *NumPy, mean and SD* and *JAX* leave quantiles out, *JAX*
-changes and readings too: they do less.
+*Summaries*: mean and SD of true values, true changes and observed changes, quantiles (5, 25, 50, 75, 95 %) of
+true values and changes, and shares of responders, at weekly assessments, on the natural scale, of 8 outcomes
+over 84 days with 3 visits a week. *One pass* is our algorithm in C++: quantiles are read from counts in fine
+buckets. *Exact* selects them. *Trajectories*: the link-scale value of every member on every day, float32,
+into a buffer that is used again. Random numbers are drawn before, for everybody. *Writing alone* fills that
+buffer and computes nothing.
 """
 
-SCALING = """\
-Whole runs, each in a process of its own, without the start of Python and the first call: random numbers,
-statistics, labels and, for cases, the store on disk. One walking arm, 8 outcomes, weekly assessments. A run
-of more than a minute, or one that would take more than half of the free memory, is broken off or left out.
-"""
+TARGETS = """\
+Ratios to C++ are to the faster of its variants without -ffast-math, which ours does without too. Whole runs
+and starts are measured by processor time, since disks and other programs take part in wall time.
 
-REASONS = """
-### Where a target is missed
-
-Shares are rough: from single kernels and runs timed on a busy machine, not from this contest.
-
-- *Summaries against NumPy and JAX.* Of some 5 ns per member, outcome and assessment, responses are a tenth;
-  two tables of exact quantiles take two fifths (counting values in buckets goes one value at a time), natural
-  values and readings a fifth, six sums and three counts a sixth. JAX computes one mean and SD and no more.
-  Quantiles from the counts alone (error about 0.001 SD) would save part of that. 30 times NumPy would need
-  statistics more than three times as fast as the C++ peer's.
-- *Trajectories.* The C++ twin takes the same time, with streaming stores too, and both take about twice what
-  writing alone does. What they wait for was not found.
-- *Superposition against the plain loop.* Our plain loop steps from visit to visit, not from day to day, and
-  is a tenth of the work; superposition makes that a twentieth, and statistics, drawing and preparing cost the
-  same either way. With two assessments the kernels take half the time (0.12 against 0.25 s of one processor
-  for 200 cases), but preparing the cases takes as long again and is not shared among threads.
-- *Sweeps in memory.* Most is statistics of 520 million values; 0.3 s on two processors would leave 1 ns for
-  each. Preparing the cases takes 0.2 to 0.3 s and is not shared among threads.
-- *Sweeps into a store.* Some ninety variables in ten blocks, each a file that is flushed to the disk: what is
-  above the time in memory. Fewer blocks would lose more work in a crash.
-- *10^6 members.* 104 million errors of measurement are drawn at 2.4 ns, and members are gone through twice,
-  which keeps memory low and quantiles exact. Who came to which visit is kept: 49 bytes a
-  member, the only memory that grows with members.
-- *Command line.* Warm: imports and laying out the store. Cold: compiling the kernels of
-  summaries takes some 14 s of one processor, since functions are optimised again in each function that calls
-  them; splitting them into fewer levels is what is needed.
+Targets that were given up, since they compared unlike work: *30 times NumPy* (NumPy's time goes into the same
+statistics, written one after the other; a ratio to it says how slow NumPy is), *7 times JAX with mean and SD
+alone* (JAX left out quantiles, changes and readings), *ten times by superposition* (walking the days is a
+tenth of the work, so no way of walking them can save nine tenths; superposition itself was removed), *seconds
+and megabytes of single runs* (they say more about a machine than about a program). *Write bandwidth* is now a
+row of the table of trajectories.
 """
 
 
-def table(seconds: dict[str, np.ndarray], size: int) -> list[str]:
-    """Rows of one kind of work on one number of threads."""
-    relative = ratios(seconds, "retrowalk")
-    lines = ["| contestant | ns | ratio |", "|---|---|---|"]
-    for name, values in seconds.items():
-        ratio = relative[name].words() if name in relative else "1"
-        lines.append(f"| {name} | {Spread.of(values / size * 1e9).words()} | {ratio} |")
-    return lines
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(), "cores": cores, "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("retrowalk", "numpy", "numba", "zarr", "xarray")},
+    }  # fmt: skip
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    pairs = [line.split(":", 1) for line in lines if ":" in line]
+    facts = {key.strip(): value.strip() for key, value in pairs}
+    wide = [name for name in ("avx512f", "avx2", "asimd") if name in facts.get("flags", "").split()]
+    family = f"family {facts.get('cpu family', '?')} model {facts.get('model', '?')}"
+    return f"{facts.get('model name', 'unknown')}, {family}, {wide[0] if wide else 'no wide vectors'}"
 
 
 def write(data: dict[str, Any], folder: Path) -> None:
     """Write benchmarks.md and benchmarks.json to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmarks.json").write_text(json.dumps(data, indent=1) + "\n")
-    (folder / "benchmarks.md").write_text("\n".join(_page(data)) + "\n")
+    (folder / "benchmarks.json").write_text(json.dumps(_plain(data), indent=1) + "\n")
+    (folder / "benchmarks.md").write_text(page(data))
 
 
-def _page(data: dict[str, Any]) -> list[str]:
-    lines = ["# Benchmarks", "", f"Made by `python -m benchmarks.peers{' --short' * data['short']}`.", ""]
+def _plain(value: object) -> object:
+    if isinstance(value, Target):
+        return {**asdict(value), "verdict": value.verdict}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def page(data: dict[str, Any]) -> str:
+    """The page; `data` is made by `benchmarks.peers.__main__`."""
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Made by `python -m benchmarks.peers{' --short' * data['short']}` on one machine.",
+        "",
+    ]
     lines += [
         "| machine | |",
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in data["machine"].items()),
     ]
-    lines += ["", _quiet(data), *(f"Left out: {words}." for words in data["skipped"]), ""]
+    lines += ["", _load(data["load_before"]), *(f"Left out: {words}." for words in data["skipped"]), ""]
     lines += [f"{data['rounds']} rounds, {data['members']} members.", "", NOTE]
     for threads, kinds in data["seconds"].items():
         for kind, seconds in kinds.items():
-            arrays = {name: np.array(values) for name, values in seconds.items()}
-            lines += [f"## {kind.capitalize()}, threads: {threads}", "", *table(arrays, data["size"]), ""]
-    if data["bandwidth"]:
-        lines += ["## Writing", "", "| threads | stores | GB/s |", "|---|---|---|"]
-        lines += [
-            f"| {row['threads']} | {row['stores']} | {row['gb_per_s']:.1f} |" for row in data["bandwidth"]
-        ]
-    lines += ["", "## Targets", "", "| work | target | measured | |", "|---|---|---|---|"]
-    lines += [row["row"] for row in data["targets"]]
-    if any(row["met"] is False for row in data["targets"]) and not data["short"]:
-        lines += [REASONS]
-    if data["scaling"]:
-        lines += ["", "## Scaling", "", *(["![time and memory](scaling.png)", ""] if data["plotted"] else [])]
-        lines += [SCALING]
-        lines += ["| axis | value | threads | members | s | peak MiB |", "|---|---|---|---|---|---|"]
-        lines += [_scaling_row(row) for row in data["scaling"]]
-    return lines
+            lines += [f"## {kind.capitalize()}, threads: {threads}", "", *table(seconds, data["size"]), ""]
+    lines += ["## Targets", "", "| work | target | measured | |", "|---|---|---|---|"]
+    lines += [target.row() for target in data["targets"]]
+    return "\n".join([*lines, "", TARGETS])
 
 
-def _scaling_row(row: dict[str, Any]) -> str:
-    found = row["seconds"] is not None
-    seconds, peak = (f"{row['seconds']:.3g}", f"{row['peak_mib']:.0f}") if found else ("did not finish", "")
-    return f"| {row['axis']} | {row['value']} | {row['threads']} | {row['members']} | {seconds} | {peak} |"
+def table(seconds: Seconds, size: int) -> list[str]:
+    """Rows of one kind of work on one number of threads."""
+    return ["| contestant | ns | ratio |", "|---|---|---|"] + [
+        f"| {name} | {Spread.of(values / size * 1e9)} | {Spread.of(values / seconds['retrowalk'])} |"
+        for name, values in seconds.items()
+    ]
 
 
-def _quiet(data: dict[str, Any]) -> str:
-    busy = data["load_before"]
+def _load(busy: float) -> str:
     words = f"Load average when the run began: {busy:.2f}."
     if not busy < 0.5:
         words += (

@@ -17,9 +17,9 @@ from retrowalk.words import QUANTILES
 SOURCE = Path(__file__).with_name("cohort.cpp")
 #: Traps are not used; without saying so g++ would leave the loops with comparisons unvectorised.
 FLAGS = {
-    "C++": ("-O3", "-march=native", "-fno-trapping-math"),
-    "C++ -ffast-math": ("-O3", "-march=native", "-fno-trapping-math", "-ffast-math", "-fno-finite-math-only"),
-    "C++ 512-bit": ("-O3", "-march=native", "-fno-trapping-math", "-mprefer-vector-width=512"),
+    "": ("-O3", "-march=native", "-fno-trapping-math"),
+    ", 512-bit": ("-O3", "-march=native", "-fno-trapping-math", "-mprefer-vector-width=512"),
+    ", -ffast-math": ("-O3", "-march=native", "-fno-trapping-math", "-ffast-math", "-fno-finite-math-only"),
 }
 
 
@@ -33,15 +33,10 @@ class _Plan(ctypes.Structure):
     ]  # fmt: skip
 
 
-def compiler() -> str | None:
-    """Path of g++, if there is one."""
-    return shutil.which("g++")
-
-
 def build(folder: Path) -> dict[str, ctypes.CDLL]:
-    """Compile every variant; {} without a compiler."""
-    found = compiler()
-    if found is None:
+    """Compile every variant, by ending of its name; {} without a compiler."""
+    compiler = shutil.which("g++")
+    if compiler is None:
         return {}
     libraries = {}
     for number, (name, flags) in enumerate(FLAGS.items()):
@@ -49,8 +44,8 @@ def build(folder: Path) -> dict[str, ctypes.CDLL]:
         # Linked without -ffast-math: with it g++ adds start-up code that lets the whole process flush
         # subnormal numbers to zero.
         commands = (
-            [found, *flags, "-c", "-fPIC", "-o", str(code), str(SOURCE)],
-            [found, "-shared", "-o", str(target), str(code)],
+            [compiler, *flags, "-c", "-fPIC", "-o", str(code), str(SOURCE)],
+            [compiler, "-shared", "-o", str(target), str(code)],
         )
         if all(subprocess.run(words, check=False, capture_output=True).returncode == 0 for words in commands):
             libraries[name] = ctypes.CDLL(str(target))
@@ -63,40 +58,45 @@ def _at(array: NDArray[Any]) -> ctypes.c_void_p:
 
 
 class Cpp:
-    """The work in C++; outputs have the shapes of `CoreWork`."""
+    """The work in C++; `tables` and `curves` are shaped as those of `CoreWork`."""
 
-    def __init__(self, work: CoreWork, library: ctypes.CDLL, *, stream: bool = False) -> None:
-        self.work, self.library, self.stream = work, library, stream
-        self.statistics = tuple(np.empty_like(out) for out in work.statistics)
+    def __init__(self, work: CoreWork, library: ctypes.CDLL) -> None:
+        self.work, self.library = work, library
+        records, count = len(work.schedule.assessed), len(work.link)
+        self.tables = [np.empty((count, n, records), np.float32) for n in (2, 5, 2, 5, 2, 3)]
         self.curves = np.zeros_like(work.curves)
         rate, schedule, plan = work.setting.rates, work.schedule, work.plan
         self.link, self.benefit, self.probabilities = work.link, work.benefit, np.array(QUANTILES)
         self.every_day = np.arange(len(plan.visit_on), dtype=np.int32)
+        self.gain, self.dose = np.ascontiguousarray(work.gain), np.ascontiguousarray(work.dose)
         self.plans = [
             _Plan(
                 len(plan.visit_on), work.people, _at(plan.visit_on), _at(plan.record_on),
-                _at(schedule.attended), _at(work.gain[k]), _at(work.dose), *rate.decay[0, k, :2].tolist(),
+                _at(schedule.attended), _at(self.gain[k]), _at(self.dose), *rate.decay[0, k, :2].tolist(),
                 *rate.weight[0, k].tolist(), work.sigma(k), _at(work.members[k].z),
                 _at(work.members[k].start),
             )
-            for k in range(len(self.link))
+            for k in range(count)
         ]  # fmt: skip
 
-    def summarize(self, k: int) -> None:
-        work, members = self.work, self.work.members[k]
-        assessed = work.schedule.assessed
-        self.library.summarize(
+    def summarize(self, k: int, *, exact: bool) -> None:
+        """Statistics of outcome `k`, with exact quantiles or in one pass."""
+        members, assessed = self.work.members[k], self.work.schedule.assessed
+        kernel = self.library.summarize if exact else self.library.summarize_in_one_pass
+        kernel(
             ctypes.byref(self.plans[k]), len(assessed), _at(assessed), _at(self.link[k]),
-            _at(self.benefit[k]), _at(work.noise[k]), _at(members.base_true), _at(members.base_observed),
-            len(self.probabilities), _at(self.probabilities), *(_at(out[k]) for out in self.statistics),
+            _at(self.benefit[k]), _at(self.work.noise[k]), _at(members.base_true),
+            _at(members.base_observed), len(self.probabilities), _at(self.probabilities),
+            *(_at(table[k]) for table in self.tables),
         )  # fmt: skip
 
-    def follow(self, k: int) -> None:
+    def follow(self, k: int, *, stream: bool = False) -> None:
+        """Every day of every member on the link scale."""
         self.library.follow(
-            ctypes.byref(self.plans[k]), _at(self.every_day), int(self.stream), _at(self.curves[k])
+            ctypes.byref(self.plans[k]), _at(self.every_day), int(stream), _at(self.curves[k])
         )
 
-
-def write_all(library: ctypes.CDLL, out: NDArray[np.float32], *, stream: bool) -> None:
-    """Fill a buffer as fast as the machine can."""
-    library.write_all(_at(out), ctypes.c_int64(out.size), ctypes.c_float(1.0), int(stream))
+    def write(self, k: int) -> None:
+        """Fill the same buffer and compute nothing."""
+        rows = self.curves[k]
+        self.library.write_all(_at(rows), ctypes.c_int64(rows.size), ctypes.c_float(1.0), 0)
