@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator
 from retrowalk.scenario.fields import Block, Faults, Whole, refuse
 
 MAX_CASES = 1_000_000
-#: Points times paths of a Latin hypercube: drawn within about a second, 80 MB.
-MAX_DRAWN = 10_000_000
+#: Points times paths of a Latin hypercube: drawn within about half a second, 40 MB.
+MAX_DRAWN = 5_000_000
 #: Parsing bounds on one axis; the limit that matters is the one on the product of all.
 _MAX_STEPS = 10**18
-#: Points from which on NumPy draws a path; below, importing it would take longer.
+#: Values from which on NumPy draws a Latin hypercube; below, importing it would take longer.
 _MANY = 20_000
 
 Value = bool | int | float | str
@@ -131,6 +131,17 @@ class Sweep(Block):
         return math.prod(map(len, self.axes.values())) * (self.latin_hypercube or 1)
 
 
+def children(value: object) -> dict[str, object]:
+    """What lies directly below a validated value, by the part of a path that leads there."""
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return {str(number): item for number, item in enumerate(value)}
+    return {}
+
+
 def look_up(value: object, path: str) -> object:
     """The validated value a dotted path leads to; raises KeyError where it leads nowhere."""
     for part in path.split("."):
@@ -145,20 +156,13 @@ def look_up(value: object, path: str) -> object:
     return value
 
 
-def leaves(value: object, path: str = "") -> Iterator[str]:
-    """All paths that lead to one value."""
-    children: Iterator[tuple[str, object]]
-    if isinstance(value, BaseModel):
-        children = ((name, getattr(value, name)) for name in type(value).model_fields)
-    elif isinstance(value, Mapping):
-        children = ((str(key), item) for key, item in value.items())
-    elif isinstance(value, tuple | list):
-        children = ((str(number), item) for number, item in enumerate(value))
-    else:
-        yield path
-        return
-    for name, item in children:
+def leaves(value: object, path: str) -> Iterator[str]:
+    """All paths below `path`, which leads to `value`, that lead to one value."""
+    below = children(value)
+    for name, item in below.items():
         yield from leaves(item, f"{path}.{name}" if path else name)
+    if not below and not isinstance(value, Mapping | tuple | list):
+        yield path
 
 
 def with_values(block: BaseModel, values: Mapping[str, object]) -> dict[str, Any]:
@@ -197,7 +201,7 @@ def hypercube_point(sweep: Sweep, seed: int, number: int) -> tuple[float, ...]:
 
 @lru_cache(maxsize=1)
 def _columns(count: int, over: tuple[tuple[str, Ends], ...], seed: int) -> tuple[array[float], ...]:
-    draw = column_by_numpy if count >= _MANY else column
+    draw = column_by_numpy if count * len(over) >= _MANY else column
     return tuple(draw(count, ends, f"{seed}/{path}") for path, ends in over)
 
 

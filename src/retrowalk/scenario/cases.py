@@ -60,9 +60,9 @@ def cases(scenario: Scenario, start: int = 0, stop: int | None = None) -> Iterat
 
 def chosen_cases(scenario: Scenario, numbers: Iterable[int]) -> Iterator[Case]:
     """Yield the cases with these numbers, in the order given; errors as in `cases`."""
-    plain = scenario.without_sweep()
+    plain, whole = scenario.without_sweep(), _whole_paths(scenario)
     for index in numbers:
-        settings = _settings(scenario, index)
+        settings = _settings(scenario, index, whole)
         try:
             case = plain.without_sweep(settings) if settings else plain
         except ValidationError as error:
@@ -140,13 +140,13 @@ def _coordinate(scenario: Scenario, path: str) -> Value | None:
     return value if isinstance(value, Value) else None
 
 
-def _settings(scenario: Scenario, index: int) -> dict[str, Value]:
+def _settings(scenario: Scenario, index: int, whole: Mapping[str, bool]) -> dict[str, Value]:
     grid, point = divmod(index, scenario.sweep.latin_hypercube or 1)
     settings: dict[str, Value] = {}
     for path, values in reversed(scenario.sweep.axes.items()):
         grid, position = divmod(grid, len(values))
         settings[path] = values[position]
-    return dict(reversed(settings.items())) | _hypercube_settings(scenario, point, _whole_paths(scenario))
+    return dict(reversed(settings.items())) | _hypercube_settings(scenario, point, whole)
 
 
 def _hypercube_settings(scenario: Scenario, number: int, whole: Mapping[str, bool]) -> dict[str, Value]:

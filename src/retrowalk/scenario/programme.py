@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -257,6 +257,8 @@ class Phase(Block):
         faults = Faults()
         if sum(len(session.week_days()) for session in self.sessions) > MAX_SESSIONS_A_WEEK:
             faults.add(f"a week has more than {MAX_SESSIONS_A_WEEK} sessions", "sessions")
+        # Rules of change are monotone, so a phase's first and last week bound all others.
+        weeks = {0} if self.steady else {0, max(0, self.weeks - 1)}
         for number, session in enumerate(self.sessions):
             for name in PROGRESSED_FIELDS:
                 sentence = self._progression_problem(session, name)
@@ -264,8 +266,7 @@ class Phase(Block):
                     own = session.progression.step(name) is not None
                     faults.add(sentence, *(("sessions", number) if own else ()), "progression", name)
             if not faults:
-                # Rules of change are monotone, so a phase's first and last week bound all others.
-                for week in sorted({0, max(0, self.weeks - 1)}):
+                for week in sorted(weeks):
                     sentence = _refusal(self.session(session, week))
                     if sentence and (("sessions", number), sentence) not in faults:
                         faults.add(sentence, "sessions", number)
@@ -274,16 +275,12 @@ class Phase(Block):
 
     def step(self, session: PlannedSession, name: ProgressedField) -> Step | None:
         """The rule for one field of one session: its own, else the phase's where it applies."""
-        if name in _HAVE and not _HAVE[name](session.modality):
-            return None
-        return session.progression.step(name) or self.progression.step(name)
-
-    def progresses(self, session: PlannedSession) -> bool:
-        """Whether anything about a session changes from week to week."""
-        return any(self.step(session, name) is not None for name in PROGRESSED_FIELDS)
+        step = session.progression.step(name) or self.progression.step(name)
+        applies = name not in _HAVE or _HAVE[name](session.modality)
+        return step if step is not None and applies else None
 
     def value(self, session: PlannedSession, name: ProgressedField, week: int) -> float:
-        """A session's minutes, speed, grade or backward share in a week of this phase."""
+        """A session's minutes, speed, grade or backward share in a week of this phase, counted from 0."""
         step = self.step(session, name)
         start = session.start(name)
         return start if step is None else step.value(start, week)
@@ -302,6 +299,20 @@ class Phase(Block):
             planned.match,
         )
 
+    def weekly_sessions(self) -> Iterator[list[Session]]:
+        """Sessions of each week, in the order of the phase's list, as `session` gives them one by one."""
+        plan = []
+        for planned in self.sessions:
+            rules = [(name, self.step(planned, name)) for name in PROGRESSED_FIELDS]
+            plan.append((self.session(planned, 0), [(name, step) for name, step in rules if step]))
+        for week in range(self.weeks):
+            yield [_progressed(first, rules, week) if rules else first for first, rules in plan]
+
+    @property
+    def steady(self) -> bool:
+        """Whether every week is like the first."""
+        return not any(self.step(planned, name) for planned in self.sessions for name in PROGRESSED_FIELDS)
+
     def _progression_problem(self, session: PlannedSession, name: ProgressedField) -> str | None:
         step = self.step(session, name)
         if step is None or self.weeks == 0:
@@ -316,6 +327,11 @@ class Phase(Block):
             f"in its week {self.weeks} {name} would be {last:g}, outside {low:g} to {high:g} {unit}; "
             "add a limit such as 'up to ...'"
         )
+
+
+def _progressed(first: Session, rules: Sequence[tuple[str, Step]], week: int) -> Session:
+    values: dict[str, Any] = {name: step.value(getattr(first, name), week) for name, step in rules}
+    return replace(first, **values)
 
 
 @lru_cache(maxsize=256)
@@ -347,6 +363,11 @@ class Arm(Block):
         """Length of the programme in days."""
         return 7 * sum(phase.weeks for phase in self.phases)
 
+    @property
+    def planned_sessions(self) -> int:
+        """Sessions on the list of each week, over all weeks: what laying the programme out takes."""
+        return sum(phase.weeks * len(phase.sessions) for phase in self.phases)
+
 
 def lay_out(arm: Arm) -> tuple[Visit, ...]:
     """Lay a programme out on days, from day 0 (a Monday).
@@ -365,19 +386,10 @@ def lay_out(arm: Arm) -> tuple[Visit, ...]:
     first_day = 0
     for phase in arm.phases:
         week_days = [planned.week_days() for planned in phase.sessions]
-        for sessions in _weeks(phase):
+        for sessions in phase.weekly_sessions():
             for session, offsets in zip(sessions, week_days, strict=True):
                 if session.minutes > 0:
                     for day in offsets:
                         days[first_day + day].append(session)
             first_day += 7
     return tuple(Visit(day, tuple(days[day])) for day in sorted(days))
-
-
-def _weeks(phase: Phase) -> Iterator[list[Session]]:
-    """Sessions of each week, in the order of the phase's list; those that never change are made once."""
-    steady = [None if phase.progresses(planned) else phase.session(planned, 0) for planned in phase.sessions]
-    for week in range(phase.weeks):
-        yield [
-            same or phase.session(planned, week) for same, planned in zip(steady, phase.sessions, strict=True)
-        ]

@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from retrowalk import catalogue
 from retrowalk.errors import InputError
-from retrowalk.scenario.axes import MAX_CASES, Range, Sweep, Value, leaves, look_up, with_values
+from retrowalk.scenario.axes import MAX_CASES, Range, Sweep, Value, children, leaves, look_up, with_values
 from retrowalk.scenario.design import Assess, Gain, ModelSettings
-from retrowalk.scenario.fields import MAX_PROBLEMS, Block, Faults, FreeText, OutcomeName, Whole, suggestion
+from retrowalk.scenario.fields import Block, Faults, FreeText, OutcomeName, Whole, suggestion
 from retrowalk.scenario.participants import Adherence, ArmAdherence, Population
 from retrowalk.scenario.programme import Arm, Step
 
@@ -131,6 +131,8 @@ class Scenario(Block):
         return Scenario.model_validate(data)
 
     def _validated(self, path: str, value: Value) -> Value:
+        if type(value) in (int, float) and type(value) is type(look_up(self, path)):
+            return value
         try:
             validated = look_up(self.without_sweep({path: value}), path)
         except ValidationError:
@@ -140,11 +142,13 @@ class Scenario(Block):
 
 #: Members times draws times replicates of one case and arm: about a minute per outcome and assessment.
 MAX_MEMBERS = 10**10
+#: Sessions on the lists of all weeks of all arms: some seconds to lay out.
+MAX_SESSIONS = 120_000
 #: Values stored when members are kept one by one: 40 GB as float32.
 MAX_STORED = 10**10
 
 
-def _path_problem(scenario: Scenario, path: str, *, suggest: bool) -> str:
+def _path_problem(scenario: Scenario, path: str) -> str:
     """Why a path cannot be swept, in a sentence; empty where it can."""
     top = path.split(".", 1)[0]
     if top in _SHARED:
@@ -154,18 +158,33 @@ def _path_problem(scenario: Scenario, path: str, *, suggest: bool) -> str:
     try:
         value = look_up(scenario, path)
     except KeyError:
-        return "leads nowhere" + (_nearest(scenario, path) if suggest else "")
+        return f"leads nowhere{_nearest_path(scenario, path)}"
     if isinstance(value, BaseModel | Mapping | tuple | list) and not isinstance(value, Step):
-        return "leads to a whole block, not to one value" + (_nearest(scenario, path) if suggest else "")
+        return f"leads to a whole block, not to one value{_nearest_path(scenario, path)}"
     return ""
 
 
-def _nearest(scenario: Scenario, path: str) -> str:
-    known = [leaf for leaf in leaves(scenario) if leaf.split(".", 1)[0] not in _SHARED]
-    close = get_close_matches(path[:200], known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return "; paths look like population.size or arms.NAME.phases.0.weeks"
+def _nearest_path(scenario: Scenario, path: str) -> str:
+    """Suggest a path: the misspelt part mended, or else a value below the last part that leads somewhere."""
+    parts = path[:200].split(".")
+    value: object = scenario
+    for depth, part in enumerate(parts):
+        known = [name for name in children(value) if depth or name not in _SHARED]
+        if part not in known:
+            close = get_close_matches(part, known, n=1)
+            if close:
+                value, parts[depth] = children(value)[close[0]], close[0]
+                continue
+            break
+        value = children(value)[part]
+    else:
+        depth = len(parts)
+    below = [leaf for leaf in leaves(value, ".".join(parts[:depth])) if leaf.split(".", 1)[0] not in _SHARED]
+    same_end = [leaf for leaf in below if leaf.rsplit(".", 1)[-1] == parts[-1]]
+    nearest = next(iter(same_end or (below if depth else [])), None)
+    if nearest is None:
+        return "; paths look like population.size or arms.NAME.phases.0.weeks"
+    return f"; did you mean {nearest!r}?"
 
 
 def _check_outcomes(scenario: Scenario, faults: Faults) -> None:
@@ -232,8 +251,7 @@ def _check_sweep(scenario: Scenario, faults: Faults) -> None:
     if not sweep:
         return
     for path in sweep.paths:
-        # Suggestions take time, and only so many problems are shown.
-        sentence = _path_problem(scenario, path, suggest=len(faults) <= MAX_PROBLEMS)
+        sentence = _path_problem(scenario, path)
         if sentence:
             faults.add(sentence, "sweep", *(("over", path) if path in sweep.over else (path,)))
     count = sweep.number_of_cases()
@@ -250,6 +268,13 @@ def _check_size(scenario: Scenario, faults: Faults) -> None:
             f"{MAX_MEMBERS:,} are run",
             "population",
             "size",
+        )
+    sessions = sum(arm.planned_sessions for arm in scenario.arms.values())
+    if sessions > MAX_SESSIONS:
+        faults.add(
+            f"the weeks of all arms list {sessions:,} sessions together; at most {MAX_SESSIONS:,} are "
+            "simulated; use per_week for sessions that are alike",
+            "arms",
         )
     days = scenario.assess.days or ()
     if scenario.record == "summaries" or not days:

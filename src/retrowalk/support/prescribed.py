@@ -82,18 +82,19 @@ def _weeks(arm: Arm, last_day: int) -> Iterator[tuple[int, int, Week]]:
     begun = 0
     for phase in arm.phases:
         assessed = min(phase.weeks, -(-(last_day - 7 * begun) // 7))
-        steady = not any(map(phase.progresses, phase.sessions))
-        for week in range(min(assessed, 1) if steady else assessed):
-            doses = _week_of([(phase.session(one, week), one.week_days()) for one in phase.sessions])
-            yield begun + week, assessed if steady else 1, doses
+        days = [planned.week_days() for planned in phase.sessions]
+        steady = phase.steady
+        weeks = range(min(assessed, 1) if steady else assessed)
+        for week, sessions in zip(weeks, phase.weekly_sessions(), strict=False):
+            yield begun + week, assessed if steady else 1, _week_of(sessions, days)
         begun += phase.weeks
 
 
-def _week_of(sessions: list[tuple[Session, tuple[int, ...]]]) -> Week:
+def _week_of(sessions: list[Session], days_of: list[tuple[int, ...]]) -> Week:
     minutes: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
     count: defaultdict[str, int] = defaultdict(int)
     speeds: dict[str, float] = {}
-    for session, days in sessions:
+    for session, days in zip(sessions, days_of, strict=True):
         for component, bout in split(session).items():
             for day in days:
                 minutes[component][day] += bout.minutes

@@ -12,6 +12,8 @@ from retrowalk.support.beyond import Finding, beyond, central_ages
 
 #: Cases of a sweep that are looked at; of more, so many spread evenly.
 MOST_CASES = 300
+#: Sessions in the weeks of all cases that are looked at; of more, every second case is left out, and again.
+MOST_SESSIONS = 120_000
 #: What can be prescribed beyond the studies, in words. An assumed dose is nobody's prescription.
 ASPECTS = {
     "condition": "kind of people",
@@ -55,7 +57,14 @@ def sample_cases(
     known = range(number_of_cases(whole)) if numbers is None else numbers
     step = max(1, -(-len(known) // at_most))
     chosen = dict.fromkeys([*known[::step], *known[-1:]])
-    return CaseSample([case.scenario for case in chosen_cases(whole, chosen)], len(known))
+    scenarios = [case.scenario for case in chosen_cases(whole, chosen)]
+    while len(scenarios) > 1 and sum(map(_planned_sessions, scenarios)) > MOST_SESSIONS:
+        scenarios = scenarios[::2]
+    return CaseSample(scenarios, len(known))
+
+
+def _planned_sessions(scenario: Scenario) -> int:
+    return sum(arm.planned_sessions for arm in scenario.arms.values())
 
 
 def sentences(
