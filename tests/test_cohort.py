@@ -13,13 +13,12 @@ from scipy import stats
 
 from retrowalk import cohort
 from retrowalk.catalogue import baseline, outcomes, populations
-from retrowalk.cohort import traits as correlation
 from retrowalk.errors import InputError
 
 SEED, MANY = 20261122, 200_000
 SEEDS = st.integers(0, 2**64 - 1)
-SLOTS = st.integers(0, 12)
 NAMES = list(outcomes())
+LAST = len(NAMES) - 1
 
 TRAITS = {
     "baseline": lambda seed, r, first, n: cohort.baseline_z(seed, r, first, n, 3),
@@ -99,13 +98,22 @@ def test_visits_of_a_member_agree_as_far_as_the_spread_says():
 
 
 def test_attendance_is_the_documented_comparison_of_two_normals():
-    from retrowalk.cohort import traits as keyed
-
-    p, s, day = 0.8, 0.6, 4
-    z = cohort.propensity_z(SEED, 1, 0, 20_000)
-    e = keyed.normals(SEED, keyed.ATTENDANCE, day, 1, 0, 20_000)
-    expected = e < stats.norm.ppf(p) * math.sqrt(1 + s * s) + s * z
-    assert np.array_equal(cohort.attendance_mask(SEED, 1, 0, 20_000, [day], p, s)[0], expected)
+    p, s, day, n = 0.8, 0.6, 4, 300
+    z = cohort.propensity_z(SEED, 1, 0, n)
+    # Without spread a visit is attended where the share passes cdf(e): e is found by bisection.
+    low, high = np.zeros(n), np.ones(n)
+    for _ in range(30):
+        middle = (low + high) / 2
+        attends = np.array(
+            [cohort.attendance_mask(SEED, 1, i, 1, [day], share, 0.0)[0, 0] for i, share in enumerate(middle)]
+        )
+        low, high = np.where(attends, low, middle), np.where(attends, middle, high)
+    e = stats.norm.ppf((low + high) / 2)
+    difference = stats.norm.ppf(p) * math.sqrt(1 + s * s) + s * z - e
+    clear = np.abs(difference) > 1e-6
+    mask = cohort.attendance_mask(SEED, 1, 0, n, [day], p, s)[0]
+    assert clear.mean() > 0.99
+    assert np.array_equal(mask[clear], difference[clear] > 0)
 
 
 @pytest.mark.parametrize("completion", [0.91, 0.5, 0.05])
@@ -145,7 +153,7 @@ def test_a_higher_hazard_never_keeps_anybody_longer(seed, one, other):
     )
 
 
-@pytest.mark.parametrize("slot", [0, 6, 12])
+@pytest.mark.parametrize("slot", [0, 6, LAST])
 def test_scores_are_standard_normal(slot):
     noise = cohort.measurement_noise(SEED, 0, 0, MANY, slot, 42)
     for drawn in (
@@ -186,7 +194,7 @@ def test_infinite_limits_change_nothing():
 
 
 def test_responses_correlate_as_documented():
-    drawn = np.array([cohort.response_z(SEED, 0, 0, MANY, slot) for slot in range(13)])
+    drawn = np.array([cohort.response_z(SEED, 0, 0, MANY, slot) for slot in range(LAST + 1)])
     expected = np.array(cohort.default_correlation())
     assert np.abs(np.corrcoef(drawn) - expected).max() < 4.5 / math.sqrt(MANY)
     at = NAMES.index
@@ -196,15 +204,15 @@ def test_responses_correlate_as_documented():
 
 
 def test_another_correlation_is_obeyed_and_nobody_changes_without_need():
-    matrix = np.eye(13)
-    matrix[0, 12] = matrix[12, 0] = 0.8
-    first, last = (cohort.response_z(SEED, 0, 0, MANY, slot, matrix) for slot in (0, 12))
+    matrix = np.eye(LAST + 1)
+    matrix[0, LAST] = matrix[LAST, 0] = 0.8
+    first, last = (cohort.response_z(SEED, 0, 0, MANY, slot, matrix) for slot in (0, LAST))
     assert abs(np.corrcoef(first, last)[0, 1] - 0.8) < 0.01
     assert np.array_equal(first, cohort.response_z(SEED, 0, 0, MANY, 0))
 
 
 def test_factor_times_its_transpose_is_the_correlation():
-    lower = np.array(correlation.factor())
+    lower = cohort.correlation_factor()
     np.testing.assert_allclose(lower @ lower.T, cohort.default_correlation(), atol=1e-15)
     np.testing.assert_allclose(lower, np.linalg.cholesky(cohort.default_correlation()), atol=1e-14)
 
@@ -238,10 +246,10 @@ BAD = [
     (lambda: cohort.baseline_z(1, 0, 2**32 - 1, 2, 0), "last member"),
     (lambda: cohort.baseline_z(1, 0, 0, 1, 0, (1.0, 1.0)), "lower must be below"),
     (lambda: cohort.baseline_z(1, 0, 0, 1, 0, (math.nan, 1.0)), "limits"),
-    (lambda: cohort.response_z(1, 0, 0, 1, 13), "outcome slot is 13"),
-    (lambda: cohort.response_z(1, 0, 0, 1, 0, np.eye(12)), "shape"),
-    (lambda: cohort.response_z(1, 0, 0, 1, 0, 2 * np.eye(13)), "diagonal"),
-    (lambda: cohort.response_z(1, 0, 0, 1, 0, np.ones((13, 13))), "positive definite"),
+    (lambda: cohort.response_z(1, 0, 0, 1, LAST + 1), "outcome slot is"),
+    (lambda: cohort.response_z(1, 0, 0, 1, 0, np.eye(LAST)), "shape"),
+    (lambda: cohort.response_z(1, 0, 0, 1, 0, 2 * np.eye(LAST + 1)), "diagonal"),
+    (lambda: cohort.response_z(1, 0, 0, 1, 0, np.ones((LAST + 1, LAST + 1))), "positive definite"),
     (lambda: cohort.measurement_noise(1, 0, 0, 1, -1, 0), "outcome slot is -1"),
     (lambda: cohort.measurement_noise(1, 0, 0, 1, 0, -7), "day is -7"),
     (lambda: cohort.attendance_mask(1, 0, 0, 1, [0], 1.1, 0), "attendance is 1.1"),

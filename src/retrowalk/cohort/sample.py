@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrowalk.catalogue import Outcome, baseline, known, outcomes, populations
-from retrowalk.cohort.adherence import attendance_share
-from retrowalk.cohort.traits import ages, baseline_z, response_z
+from retrowalk.cohort.members import ages, attendance_share, baseline_z, response_z
 from retrowalk.errors import InputError
 from retrowalk.model.links import Link
 
