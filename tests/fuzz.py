@@ -104,7 +104,7 @@ def documents(count: int) -> None:
 
     from hypothesis import HealthCheck, Phase, given, seed, settings
 
-    from retrowalk.testing.scenario_strategies import documents as strategy
+    from retrowalk.testing import documents as strategy
 
     watch, rng = Watch(), random.Random(20261122)
     texts = [path.read_text() for path in SHIPPED]

@@ -15,6 +15,7 @@ from retrowalk.model.family import FAMILIES
 from retrowalk.scenario import Scenario, scenario_from_data
 from retrowalk.testing import (
     KINDS,
+    documents,
     loads,
     parameter_sets,
     populations,
@@ -22,7 +23,6 @@ from retrowalk.testing import (
     result_datasets,
     scenarios,
 )
-from retrowalk.testing import scenario_strategies as documents
 
 # Without the phase that explains a failure, in which `find` would take up cases that are not the smallest.
 SEARCH = settings(
@@ -160,7 +160,7 @@ DOCUMENTS = {
     ),
     "no session at all": lambda d: not any(sessions_of(arm) for arm in d["arms"].values()),
     "rest after training": lambda d: any(
-        sessions_of({"phases": arm["phases"][:1]}) and arm["phases"][-1] == {"weeks": 2}
+        sessions_of({"phases": arm["phases"][:1]}) and "sessions" not in arm["phases"][-1]
         for arm in d["arms"].values()
     ),
     "three arms": lambda d: len(d["arms"]) == 3,
@@ -288,7 +288,7 @@ def test_unknown_names_are_refused_with_a_suggestion():
 
 
 def test_retrowalk_itself_does_not_import_hypothesis():
-    code = "import sys, retrowalk, retrowalk.cli.app, retrowalk.sweeps.runs, retrowalk.report; "
+    code = "import sys, retrowalk, retrowalk.cli.app, retrowalk.sweeps, retrowalk.report; "
     code += "print('hypothesis' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

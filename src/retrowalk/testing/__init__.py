@@ -1,13 +1,13 @@
-"""A kit for testing fitness-fatigue models and code that uses retrowalk: strategies, laws, a self-test.
+"""A kit for testing fitness-fatigue models and code that uses retrowalk: strategies, laws and a self-test.
 
-The strategies are for `hypothesis <https://hypothesis.readthedocs.io>`_; `check_model` holds any model
-against the laws of the family; `selftest` holds the installed package against published numbers. Nothing else
-in retrowalk imports this module, so that only those who test pay for hypothesis.
+The strategies are for `hypothesis <https://hypothesis.readthedocs.io>`_; `check_model` tries the laws of the
+two-component model on any function; `selftest` compares the installed package with published numbers. Nothing
+else in retrowalk imports this package, so that only those who test load hypothesis.
 
 Examples
 --------
-A property of your own, on loads and parameters that reach the corners; the first call compiles a kernel,
-which no deadline should count:
+A property of your own, on loads and parameters that reach the corners. The first call compiles a kernel, for
+which no deadline should hold:
 
 >>> from hypothesis import given, settings
 >>> from retrowalk import fitness_fatigue
@@ -20,7 +20,6 @@ which no deadline should count:
 """
 
 from retrowalk.testing.checking import Breach, LawBrokenError, Report, check_model
-from retrowalk.testing.installation import Comparison, SelfTest, selftest
 from retrowalk.testing.laws import LAWS, Law
 from retrowalk.testing.model_cases import KINDS, loads, parameter_sets
 from retrowalk.testing.scenario_strategies import (
@@ -30,16 +29,22 @@ from retrowalk.testing.scenario_strategies import (
     result_datasets,
     scenarios,
 )
+from retrowalk.testing.self_test import NUMBERS, Comparison, PublishedNumber, SelfTest, selftest
+from retrowalk.testing.trial_laws import TRIAL_LAWS, TrialLaw
 
 __all__ = [
     "KINDS",
     "LAWS",
+    "NUMBERS",
+    "TRIAL_LAWS",
     "Breach",
     "Comparison",
     "Law",
     "LawBrokenError",
+    "PublishedNumber",
     "Report",
     "SelfTest",
+    "TrialLaw",
     "check_model",
     "documents",
     "loads",

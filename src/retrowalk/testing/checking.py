@@ -1,4 +1,4 @@
-"""Hold any fitness-fatigue model against the laws and say which one it breaks on which smallest load."""
+"""Try the laws on any fitness-fatigue model and report the smallest load on which one is broken."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from hypothesis.errors import NoSuchExample
 from retrowalk.errors import InputError, RetrowalkError
 from retrowalk.model.family import IMPULSES, require_choice
 from retrowalk.testing.laws import LAWS, Law
-from retrowalk.testing.model_cases import KINDS, Case, NoAnswerError, Scope, Subject
+from retrowalk.testing.model_cases import DEFAULTS, KINDS, Case, ModelUnderTest, NoResponseError, Scope
 
-#: Keyword arguments with which a model is called.
-ARGUMENTS = (
-    *("baseline", "gain_fitness", "tau_fitness", "gain_fatigue", "tau_fatigue"),
-    *("impulse", "initial_fitness", "initial_fatigue"),
-)
+#: Keyword arguments of a model besides `impulse`.
+ARGUMENTS = (*DEFAULTS, "gain_fitness", "tau_fitness", "gain_fatigue", "tau_fatigue")
 
 
 class LawBrokenError(RetrowalkError, AssertionError):
@@ -36,10 +33,10 @@ class Breach:
     law : Law
         What does not hold.
     case : Case
-        The smallest load and settings found on which it does not; merely some where another breach explains
-        this one.
+        The smallest load and settings on which it does not; merely some where another breach explains this
+        one.
     found : str
-        What the model did there.
+        What the model did on them.
     """
 
     law: Law
@@ -52,12 +49,12 @@ class Breach:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check_model` found.
+    """Result of `check_model`.
 
     Parameters
     ----------
     held : tuple of Law
-        Laws of which no breach was found.
+        Laws without a breach.
     broken : tuple of Breach
         The others, those that name a fault first.
     """
@@ -101,7 +98,7 @@ def check_model(
     tolerance: float = 1e-9,
     examples: int = 100,
 ) -> Report:
-    """Hold a model against the laws of the two-component fitness-fatigue model.
+    """Try the laws of the two-component fitness-fatigue model on any function.
 
     Parameters
     ----------
@@ -114,7 +111,8 @@ def check_model(
         a load's effect depends on other loads. ``one_response_per_day`` is always tried first, and alone
         where it is broken: without responses nothing else can be judged.
     impulses : sequence of str
-        Conventions that the model knows: ``("next_day",)`` for one that has no other.
+        Conventions that the model knows: ``("next_day",)`` for one that has no other, which then needs no
+        argument `impulse`.
     kinds : sequence of str
         Kinds of `parameter_sets` that the model takes: ``("valid",)`` for one that refuses, say, gains of
         different signs. Single gains of zero are part of many laws in any case.
@@ -126,7 +124,7 @@ def check_model(
     Returns
     -------
     Report
-        Which laws held, and for each broken one the smallest case found. The cases are the same every time.
+        Which laws held, and for each broken one the smallest case. The cases are the same every time.
 
     Raises
     ------
@@ -158,8 +156,7 @@ def check_model(
     """
     chosen = [_law(law) for law in (LAWS.values() if laws is None else laws)]
     scope = _scope(impulses, kinds)
-    _check_signature(fn)
-    model = Subject(fn, tolerance)
+    model = ModelUnderTest(fn, tolerance, _arguments(fn, scope))
     first = LAWS["one_response_per_day"]
     held: list[Law] = []
     broken: list[Breach] = []
@@ -194,23 +191,29 @@ def _law(law: str | Law) -> Law:
     return LAWS[law]
 
 
-def _check_signature(fn: Callable[..., Any]) -> None:
+def _arguments(fn: Callable[..., Any], scope: Scope) -> frozenset[str] | None:
+    """Keyword arguments to call a model with; None where it does not say which it takes."""
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):
-        return  # compiled functions may have none; a call will tell
+        return None  # compiled functions may have none; a call will tell
+    takes_impulse = "impulse" in signature.parameters or any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
+    )
+    wanted = ARGUMENTS if len(scope.impulses) == 1 and not takes_impulse else (*ARGUMENTS, "impulse")
     try:
-        signature.bind(None, **dict.fromkeys(ARGUMENTS))
+        signature.bind(None, **dict.fromkeys(wanted))
     except TypeError as error:
         raise InputError(
-            f"fn cannot be called as fn(load, {', '.join(f'{name}=...' for name in ARGUMENTS)}): {error}; "
+            f"fn cannot be called as fn(load, {', '.join(f'{name}=...' for name in wanted)}): {error}; "
             "wrap it in a function that can"
         ) from None
+    return frozenset(wanted)
 
 
 def _search(
     law: Law,
-    model: Subject,
+    model: ModelUnderTest,
     tried: hypothesis.strategies.SearchStrategy[Case],
     examples: int,
     *,
@@ -221,14 +224,14 @@ def _search(
         database=None, deadline=None, max_examples=examples, derandomize=True, phases=phases
     )
     try:
-        smallest = hypothesis.find(tried, lambda case: bool(_found(law, model, case)), settings=settings)
+        smallest = hypothesis.find(tried, lambda case: bool(_problem(law, model, case)), settings=settings)
     except NoSuchExample:
         return None
-    return Breach(law, smallest, _found(law, model, smallest))
+    return Breach(law, smallest, _problem(law, model, smallest))
 
 
-def _found(law: Law, model: Subject, case: Case) -> str:
+def _problem(law: Law, model: ModelUnderTest, case: Case) -> str:
     try:
-        return law.broken(model, case)
-    except NoAnswerError as found:
-        return str(found)
+        return law.check(model, case)
+    except NoResponseError as error:
+        return str(error)

@@ -1,7 +1,4 @@
-"""Strategies for what a fitness-fatigue model takes: daily loads and sets of parameters.
-
-What a law is tried on: a load, a model's settings, and the model under test behind one careful call.
-"""
+"""What fitness-fatigue models are tried on: strategies of loads and parameters, cases, a guarded call."""
 
 from __future__ import annotations
 
@@ -24,9 +21,6 @@ Parameters = dict[str, float | str]
 #: Kinds of parameter sets, see `parameter_sets`.
 KINDS = ("valid", "degenerate", "extreme")
 
-#: Largest load with which every drawn set of the non-linear model takes steps that stay above zero.
-NONLINEAR_LOAD = 1000.0
-
 
 def loads(*, min_days: int = 0, max_days: int = 30, max_load: float = 1e6) -> SearchStrategy[Array]:
     """Daily loads: nothing, single sessions, whole numbers, eighths and, rarely, very large ones.
@@ -42,6 +36,12 @@ def loads(*, min_days: int = 0, max_days: int = 30, max_load: float = 1e6) -> Se
     -------
     SearchStrategy
         Of one-dimensional float64 arrays, shrinking to few days without load.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(loads(), lambda load: load.sum() > 0)
+    array([1.])
     """
     days = st.lists(amounts(max_load), min_size=min_days, max_size=max_days)
     return days.map(lambda drawn: np.array(drawn, float))
@@ -80,6 +80,13 @@ def parameter_sets(model: str = "banister", kind: str = "valid") -> SearchStrate
     ------
     InputError
         For a model or kind that does not exist.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> equal = find(parameter_sets(kind="degenerate"), lambda p: p["tau_fitness"] == p["tau_fatigue"])
+    >>> equal["tau_fitness"], equal["tau_fatigue"]
+    (1.0, 1.0)
     """
     require_choice("model", model, FAMILIES)
     require_choice("kind", kind, KINDS)
@@ -100,8 +107,8 @@ def eighths(low: float, high: float) -> SearchStrategy[float]:
 
 @st.composite
 def _valid(draw: DrawFn, model: str) -> Parameters:
-    # The steps of the non-linear model stay above zero only where nothing fades within days.
-    fastest = 10 if model == "nonlinear" else 1
+    # A model that steps by the day stays above zero only where nothing fades within days.
+    fastest = 10 if FAMILIES[model].daily else 1
     tau_fatigue = float(draw(st.integers(fastest, 30)))
     drawn: Parameters = {
         "baseline": draw(st.one_of(eighths(0, 10), eighths(-200, 500))),
@@ -112,31 +119,29 @@ def _valid(draw: DrawFn, model: str) -> Parameters:
         "initial_fitness": draw(eighths(0, 50)),
         "initial_fatigue": draw(eighths(0, 50)),
     }
-    return _fitted(drawn, model) | draw(_own(model))
+    names = _names(model)
+    own = st.fixed_dictionaries({name: _own(name) for name in names if name not in drawn})
+    shared = {name: value for name, value in drawn.items() if name in names}
+    return shared | draw(own) | draw(_form(model))
+
+
+def _names(model: str) -> tuple[str, ...]:
+    """Numbers that a model takes."""
+    states = ("baseline", "initial_fitness", *(["initial_fatigue"] if FAMILIES[model].has_fatigue else []))
+    return (*states, *FAMILIES[model].parameters)
 
 
 @cache
-def _own(model: str) -> SearchStrategy[Parameters]:
-    """What only one model has."""
-    own: dict[str, dict[str, SearchStrategy[float | str]]] = {
-        "fitness_delay": {"tau_delay": eighths(0.5, 12)},
-        "variable_dose": {
-            "tau_gain": eighths(0.5, 20),
-            "form": st.sampled_from(FAMILIES["variable_dose"].forms),
-        },
-        "nonlinear": {name: st.sampled_from([1.0, 1.125, 1.1875]) for name in _EXPONENTS},
-    }
-    return st.fixed_dictionaries(own.get(model, {}))
+def _form(model: str) -> SearchStrategy[Parameters]:
+    forms = FAMILIES[model].forms
+    return st.fixed_dictionaries({"form": st.sampled_from(forms)} if forms else {})
 
 
-_EXPONENTS = ("exponent_fitness", "exponent_fatigue")
-
-
-def _fitted(drawn: Parameters, model: str) -> Parameters:
-    taken = {"baseline", "initial_fitness", "initial_fatigue", *FAMILIES[model].parameters}
-    if model == "one_component":
-        taken.remove("initial_fatigue")
-    return {name: value for name, value in drawn.items() if name in taken}
+def _own(parameter: str) -> SearchStrategy[float]:
+    """Values of a parameter that only some models have."""
+    if parameter.startswith("exponent"):
+        return st.sampled_from([1.0, 1.125, 1.1875])
+    return eighths(0.5, 20 if parameter == "tau_gain" else 12)
 
 
 _CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
@@ -156,9 +161,9 @@ _CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
 @st.composite
 def _degenerate(draw: DrawFn, model: str) -> Parameters:
     names = list(_CHANGES)
-    if model == "one_component":
+    if not FAMILIES[model].has_fatigue:
         names = ["no gain", "negative gains"]
-    if model == "nonlinear":
+    if FAMILIES[model].daily:
         names.remove("negative gains")
     change = _CHANGES[draw(st.sampled_from(names))]
     parameters = draw(_strategy(model, "valid"))
@@ -167,19 +172,16 @@ def _degenerate(draw: DrawFn, model: str) -> Parameters:
 
 @st.composite
 def _extreme(draw: DrawFn, model: str) -> Parameters:
-    shortest = 2.0 if model == "nonlinear" else 0.1
+    daily = FAMILIES[model].daily
+    shortest = 2.0 if daily else 0.1
     tau = st.one_of(st.sampled_from([shortest, 1000.0, 1e3 / 3]), st.floats(shortest, 1000.0))
     sizes = [1.0, 0.0, 1e-6, 1e6]
-    signed = st.sampled_from(sizes if model == "nonlinear" else [*sizes, -1e-6, -1e6])
-    names = dict.fromkeys(("baseline", "initial_fitness", "initial_fatigue", *FAMILIES[model].parameters))
-    if model == "one_component":
-        del names["initial_fatigue"]
-    drawn: Parameters = {name: draw(tau if name.startswith("tau") else signed) for name in names}
-    if model == "nonlinear":
-        drawn |= dict.fromkeys(_EXPONENTS, 1.0)
-    return drawn | (
-        {"form": draw(st.sampled_from(FAMILIES["variable_dose"].forms))} if model == "variable_dose" else {}
-    )
+    signed = st.sampled_from(sizes if daily else [*sizes, -1e-6, -1e6])
+    drawn: Parameters = {
+        name: 1.0 if name.startswith("exponent") else draw(tau if name.startswith("tau") else signed)
+        for name in _names(model)
+    }
+    return drawn | draw(_form(model))
 
 
 @dataclass(frozen=True)
@@ -198,11 +200,11 @@ class Scope:
     kinds: tuple[str, ...] = KINDS
 
 
-#: What `Subject` passes unless a law asks for something else.
-NEUTRAL: Mapping[str, Any] = {"baseline": 0.0, "initial_fitness": 0.0, "initial_fatigue": 0.0}
+#: What a model is called with unless a law sets it.
+DEFAULTS: Mapping[str, Any] = {"baseline": 0.0, "initial_fitness": 0.0, "initial_fatigue": 0.0}
 
 
-class NoAnswerError(Exception):
+class NoResponseError(Exception):
     """The model under test gave nothing that could be judged; the message says what it did instead."""
 
 
@@ -216,20 +218,20 @@ class Case:
         Daily loads.
     parameters : mapping
         Keyword arguments of the model, `impulse` among them.
-    number : int
-        A day of the load, or a number of days; what it means is the law's business.
-    other : numpy.ndarray or None
+    day : int
+        Counted from 0: the day whose load a law looks at, or by how many days it shifts the load.
+    second : numpy.ndarray or None
         A second load of the same length.
     """
 
     load: Array
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    number: int = 0
-    other: Array | None = None
+    day: int = 0
+    second: Array | None = None
 
     def __str__(self) -> str:
         settings = ", ".join(f"{name}={_plain(value)}" for name, value in self.parameters.items())
-        second = "" if self.other is None else f" and {load_text(self.other)}"
+        second = "" if self.second is None else f" and {load_text(self.second)}"
         return f"load {load_text(self.load)}{second} with {settings}"
 
 
@@ -244,59 +246,74 @@ def _plain(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """The model under test: calls it with neutral defaults and judges differences by `tolerance`."""
+class ModelUnderTest:
+    """Calls a model with a baseline and initial states of 0 unless set, and compares within `tolerance`.
+
+    Parameters
+    ----------
+    function : callable
+        The model.
+    tolerance : float
+        Rounding allowed, as a share of `magnitude`.
+    arguments : frozenset of str, optional
+        Keyword arguments that it takes; all unless given.
+    """
 
     function: Callable[..., Any]
     tolerance: float
+    arguments: frozenset[str] | None = None
 
     def __call__(self, load: Array, settings: Mapping[str, Any], **changes: float) -> Array:
         """Response of every day.
 
         Raises
         ------
-        NoAnswerError
+        NoResponseError
             Where the model fails or returns something else than one finite number per day.
         """
         given = np.array(load, float)
         try:
-            answer = np.asarray(self.function(given, **{**NEUTRAL, **settings, **changes}), float)
-        except Exception as error:  # whatever a stranger's model raises is a finding, not a crash
-            raise NoAnswerError(f"it raises {type(error).__name__}: {error}") from error
-        if answer.shape != load.shape:
-            raise NoAnswerError(f"it returns shape {answer.shape} for {load.size} days of load")
-        if not np.isfinite(answer).all():
-            raise NoAnswerError(f"it returns {answer[~np.isfinite(answer)][0]}")
-        return answer
+            response = np.asarray(self.call(given, settings, **changes), float)
+        except Exception as error:  # whatever a user's model raises is a result of the test
+            raise NoResponseError(f"it raises {type(error).__name__}: {error}") from error
+        if response.shape != load.shape:
+            raise NoResponseError(f"it returns shape {response.shape} for {load.size} days of load")
+        if not np.isfinite(response).all():
+            raise NoResponseError(f"it returns {response[~np.isfinite(response)][0]}")
+        return response
 
-    def difference(self, found: Array, expected: Array | float, size: float) -> str:
+    def call(self, load: Array, settings: Mapping[str, Any], **changes: float) -> Any:  # noqa: ANN401  # unchecked
+        """Whatever the model returns for this very array."""
+        named = {**DEFAULTS, **settings, **changes}
+        return self.function(
+            load, **{name: named[name] for name in named if self.arguments is None or name in self.arguments}
+        )
+
+    def difference(self, actual: Array, expected: Array | float, size: float) -> str:
         """Sentence about the first day that is off by more than rounding of `size`; empty if none is."""
-        expected = np.broadcast_to(np.asarray(expected, float), found.shape)
-        off = np.flatnonzero(np.abs(found - expected) > self.tolerance * size + 1e-290)
+        expected = np.broadcast_to(np.asarray(expected, float), actual.shape)
+        off = np.flatnonzero(np.abs(actual - expected) > self.tolerance * size + 1e-290)
         if not off.size:
             return ""
         day = int(off[0])
-        return f"day {day + 1} holds {found[day]:.10g}, expected {expected[day]:.10g}"
+        return f"day {day + 1} holds {actual[day]:.10g}, expected {expected[day]:.10g}"
 
 
-def size_of(load: Array, p: Mapping[str, Any]) -> float:
+def magnitude(load: Array, p: Mapping[str, Any]) -> float:
     """S = |p0| + |k1| G + |k2| H at its largest: what rounding errors are measured against."""
-    total = sum(abs(p.get(name, 0.0)) for name in NEUTRAL)
+    total = sum(abs(p.get(name, 0.0)) for name in DEFAULTS)
     if load.size:
-        total += abs(p["gain_fitness"]) * unit_sum(load, p["tau_fitness"]).max()
-        total += abs(p["gain_fatigue"]) * unit_sum(load, p["tau_fatigue"]).max()
+        total += abs(p["gain_fitness"]) * faded_sum(load, p["tau_fitness"]).max()
+        total += abs(p["gain_fatigue"]) * faded_sum(load, p["tau_fatigue"]).max()
     return float(total)
 
 
-def unit_sum(load: Array, tau: float, impulse: str = "same_day") -> Array:
+def faded_sum(load: Array, tau: float, impulse: str = "same_day") -> Array:
     """Direct sum of earlier loads, each faded for its age; no recurrence that could share a fault."""
     weight = np.exp(-np.arange(load.size) / tau)
     if impulse == "next_day":
         weight[:1] = 0.0
     return np.convolve(load, weight)[: load.size]
-
-
-# ---- strategies
 
 
 def settings(scope: Scope, *kinds: str, keep: Sequence[str] = ()) -> SearchStrategy[dict[str, Any]]:
@@ -318,20 +335,20 @@ def cases(
     *,
     max_load: float = 100.0,
     second: bool = False,
-    numbers: tuple[int, int] = (0, 0),
+    days: tuple[int, int] = (0, 0),
 ) -> Case:
-    """A load of at least a day, if wanted with a second one as long, and a number between bounds."""
+    """A load of at least a day, with a second one as long if wanted, and a day between bounds."""
     if not second:
         load = draw(loads(min_days=1, max_days=12, max_load=max_load))
-        return Case(load, draw(parameters), draw(st.integers(*numbers)))
+        return Case(load, draw(parameters), draw(st.integers(*days)))
     pairs = draw(st.lists(st.tuples(amounts(max_load), amounts(max_load)), min_size=1, max_size=12))
     first, other = np.array(pairs, float).T
-    return Case(first, draw(parameters), other=other)
+    return Case(first, draw(parameters), second=other)
 
 
 @st.composite
 def cases_with_a_session(draw: DrawFn, parameters: SearchStrategy[dict[str, Any]]) -> Case:
-    """A load that is at least 1 on the day `number`."""
+    """A load that is at least 1 on its `day`."""
     load = draw(loads(min_days=1, max_days=12, max_load=4.0))
     day = draw(st.integers(0, load.size - 1))
     load[day] += 1.0
@@ -340,7 +357,7 @@ def cases_with_a_session(draw: DrawFn, parameters: SearchStrategy[dict[str, Any]
 
 @st.composite
 def single_sessions(draw: DrawFn, parameters: SearchStrategy[dict[str, Any]]) -> Case:
-    """One session on the day `number`, with rest before and after."""
+    """One session on its `day`, with rest before and after."""
     before, after = draw(st.integers(0, 4)), draw(st.integers(1, 12))
     amount = draw(st.integers(1, 5))
     return Case(np.array([0.0] * before + [amount] + [0.0] * after), draw(parameters), before)

@@ -1,9 +1,4 @@
-"""Parts of scenario documents as strategies: sessions, phases, people, adherence, gains, model settings.
-
-Strategies for scenario documents and their blocks, as plain data: what a scenario file holds.
-
-Strategies for validated scenarios and for results as `retrowalk.simulate` gives them.
-"""
+"""Strategies for scenarios as plain data, for validated scenarios and for results of small ones."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from retrowalk import catalogue
 from retrowalk.errors import InputError
-from retrowalk.model.family import FAMILIES, require_choice
+from retrowalk.model.family import FAMILIES, Family, require_choice
 from retrowalk.scenario import FORMAT, Scenario, scenario_from_data
 from retrowalk.testing.model_cases import eighths
 
@@ -45,10 +40,10 @@ def some_of(**values: Sequence[Any]) -> SearchStrategy[Document]:
     return st.tuples(*drawn).map(lambda parts: {key: value for part in parts for key, value in part.items()})
 
 
-_DOING = {"attendance": _SHARES, "spread": (0.0, 0.5, 2.0), "dropout_per_week": _SHARES[:-1]}
+_ATTENDANCE = {"attendance": _SHARES, "spread": (0.0, 0.5, 2.0), "dropout_per_week": _SHARES[:-1]}
 
 ADHERENCE: SearchStrategy[Document] = st.one_of(
-    some_of(**_DOING, dropout=("missing", "stay_assessed")),
+    some_of(**_ATTENDANCE, dropout=("missing", "stay_assessed")),
     st.builds(
         lambda completion, weeks: {"completion": completion, "completion_weeks": weeks},
         st.sampled_from(_SHARES[1:]),
@@ -58,12 +53,12 @@ ADHERENCE: SearchStrategy[Document] = st.one_of(
 
 
 def with_adherence(arms: SearchStrategy[Document]) -> SearchStrategy[Document]:
-    """Arms, some of which say themselves how faithfully they are followed."""
+    """Arms, some with an adherence of their own."""
 
     def joined(arm: Document, adherence: Document) -> Document:
         return {**arm, "adherence": adherence} if adherence else arm
 
-    return st.builds(joined, arms, some_of(**_DOING))
+    return st.builds(joined, arms, some_of(**_ATTENDANCE))
 
 
 @cache
@@ -148,25 +143,25 @@ _TAUS = st.one_of(
 )
 
 
-def _family(name: str, own: dict[str, Sequence[Any]]) -> SearchStrategy[Document]:
-    taus = some_of(tau_fitness=(40, 20, 60)) if name == "one_component" else _TAUS
-    optional = {"impulse": ("next_day", "same_day")}
-    saturation: dict[str, Any] = {} if name == "nonlinear" else {"hill": ([2.0, 1.0, 1.5],)}
-    needed = st.tuples(*(st.sampled_from(list(values)) for values in own.values()))
+def _model(family: Family) -> SearchStrategy[Document]:
+    required = [
+        name for name in family.parameters if not name.startswith(("gain", "tau_fi", "tau_fa", "exponent"))
+    ]
+    # Shorter than any time constant of fitness, given or drawn.
+    own = {name: st.sampled_from([1, 2, 3]) for name in required}
+    forms = {"form": st.sampled_from(family.forms)} if family.forms else {}
+    taus = _TAUS if family.has_fatigue else some_of(tau_fitness=(40, 20, 60))
+    saturation: dict[str, Any] = {} if family.daily else {"hill": ([2.0, 1.0, 1.5],)}
+    optional = some_of(impulse=("next_day", "same_day"), **saturation)
     return st.builds(
-        lambda values, some, taus: {"family": name, **dict(zip(own, values, strict=True)), **some, **taus},
-        needed, some_of(**optional, **saturation), taus,
+        lambda named, some, taus: {"family": family.name, **named, **some, **taus},
+        st.fixed_dictionaries(own | forms), optional, taus,
     )  # fmt: skip
 
 
-#: Model blocks of every family.
+#: Model blocks of every family, the usual one first.
 MODELS: SearchStrategy[Document] = st.one_of(
-    _family("banister", {}),
-    _family("one_component", {}),
-    # Shorter than any time constant of fitness, given or drawn.
-    _family("fitness_delay", {"tau_delay": (1, 2, 3)}),
-    _family("variable_dose", {"tau_gain": (5, 1, 10), "form": FAMILIES["variable_dose"].forms}),
-    _family("nonlinear", {}),
+    [_model(family) for family in sorted(FAMILIES.values(), key=lambda family: family.name != "banister")]
 )
 
 
@@ -184,6 +179,12 @@ def programmes(*, max_weeks: int = 4, max_sessions: int = 3) -> SearchStrategy[D
     -------
     SearchStrategy
         Of plain data for ``arms.NAME``; the smallest is a programme of one phase that lasts no week.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(programmes(), lambda programme: programme["phases"][0]["weeks"] > 1)
+    {'phases': [{'weeks': 2}]}
     """
     phase = phases(max_weeks, max_sessions)
     return st.fixed_dictionaries({"phases": st.lists(phase, min_size=1, max_size=3)})
@@ -204,6 +205,12 @@ def populations(*, max_size: int = 20, outcomes: Sequence[str] | None = None) ->
     -------
     SearchStrategy
         Of plain data for ``population``.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(populations(max_size=9), lambda population: population["size"] > 3)
+    {'preset': 'knee_oa', 'size': 4}
     """
     for outcome in outcomes or ():
         require_choice("outcomes", outcome, catalogue.outcomes())
