@@ -61,14 +61,12 @@ def _schedule(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
     last = recorded[-1]
     visits = [visit for visit in lay_out(arm) if visit.day <= last]
-    loads = np.zeros((len(visits), len(components)))
     # Most visits are alike: each kind is costed once.
-    kinds: dict[tuple[Session, ...], list[float]] = {}
-    for row, visit in enumerate(visits):
-        if visit.sessions not in kinds:
-            load = _visit_load(visit.sessions, measure)
-            kinds[visit.sessions] = [load.get(component, 0.0) for component in components]
-        loads[row] = kinds[visit.sessions]
+    kinds: dict[tuple[Session, ...], int] = {}
+    kind_of = [kinds.setdefault(visit.sessions, len(kinds)) for visit in visits]
+    costed = [_visit_load(sessions, measure) for sessions in kinds]
+    by_kind = np.array([[load.get(component, 0.0) for component in components] for load in costed])
+    loads = by_kind.reshape(len(kinds), len(components))[kind_of]
     loads.setflags(write=False)
     days = np.array([visit.day for visit in visits], dtype=np.int64)
     return days, loads, _rows(days, last), _rows(np.array(recorded), last)

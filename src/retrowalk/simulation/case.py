@@ -229,4 +229,4 @@ def _with_own_constants(parameters: Parameters, scenario: Scenario) -> Parameter
         for name in ("tau_fitness", "tau_fatigue")
         if (value := getattr(scenario.model, name)) is not None
     }
-    return dataclasses.replace(parameters, **given)
+    return dataclasses.replace(parameters, **given) if given else parameters

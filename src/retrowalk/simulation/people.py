@@ -17,6 +17,7 @@ from retrowalk.kernels.types import Measure as KernelMeasure
 from retrowalk.kernels.types import Members
 from retrowalk.model.links import Link
 from retrowalk.scenario import Scenario
+from retrowalk.scenario.participants import InclusionLimits, UserBaseline
 from retrowalk.simulation.arms import ArmPlan, recorded_days
 
 Single = NDArray[np.float32]
@@ -73,14 +74,18 @@ def measures(scenario: Scenario) -> tuple[Measure, ...]:
     InputError
         Where neither catalogue nor scenario has a baseline, or a baseline does not fit the outcome's bounds.
     """
-    return tuple(_measure(scenario, name) for name in scenario.outcomes)
+    people = scenario.population
+    return tuple(
+        _measure(name, people.preset, people.baseline.get(name), people.include.get(name))
+        for name in scenario.outcomes
+    )
 
 
-def _measure(scenario: Scenario, name: str) -> Measure:
+# Cases of a sweep mostly share their population.
+@functools.lru_cache(maxsize=256)
+def _measure(name: str, preset: str, own: UserBaseline | None, limits: InclusionLimits | None) -> Measure:
     outcome = outcomes()[name]
-    preset = scenario.population.preset
     link = Link(outcome.link, outcome.lower, outcome.upper)
-    own = scenario.population.baseline.get(name)
     known = own or baseline(preset, name)
     mu, sd = link.from_moments(known.mean, known.sd)
     typical_sd = sd
@@ -91,7 +96,7 @@ def _measure(scenario: Scenario, name: str) -> Measure:
             pass  # nothing is catalogued, so the user's own spread is the only one there is
         else:
             typical_sd = link.from_moments(catalogued.mean, catalogued.sd)[1]
-    low, high = _standard_limits(scenario, name, link, mu, sd)
+    low, high = _standard_limits(limits, name, link, mu, sd)
     error = measurement(preset, name)
     lowest = -np.inf if outcome.lower is None else outcome.lower
     highest = np.inf if outcome.upper is None else outcome.upper
@@ -103,8 +108,9 @@ def _measure(scenario: Scenario, name: str) -> Measure:
     )  # fmt: skip
 
 
-def _standard_limits(scenario: Scenario, name: str, link: Link, mu: float, sd: float) -> tuple[float, float]:
-    limits = scenario.population.include.get(name)
+def _standard_limits(
+    limits: InclusionLimits | None, name: str, link: Link, mu: float, sd: float
+) -> tuple[float, float]:
     if limits is None:
         return -np.inf, np.inf
     low = -np.inf if limits.min is None else (float(link.forward(limits.min)) - mu) / sd
