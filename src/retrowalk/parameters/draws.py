@@ -179,6 +179,9 @@ def draw_parameters(
     InputError
         If more draws are asked for than ship with the package.
     """
+    for outcome in outcomes:
+        if outcome not in shipped(source).outcomes:
+            raise InputError(f"the {source} draws hold no {outcome}: fit anew with `retrowalk calibrate`")
     return _drawn(number, tuple(outcomes), source, tuple(gains))
 
 
@@ -210,6 +213,7 @@ def _with_gains(parameters: Parameters, gains: Sequence[UserGain]) -> Parameters
         return parameters
     from scipy.special import ndtri
 
+    parameters = _with_new_components(parameters, gains)
     gain = parameters.gain.copy()
     for cell, own in enumerate(gains):
         spread = ndtri(_low_discrepancy(gain.shape[0], cell))
@@ -217,6 +221,25 @@ def _with_gains(parameters: Parameters, gains: Sequence[UserGain]) -> Parameters
         gain[:, column[0], column[1]] = own.mean + own.sd * spread
     gain.setflags(write=False)
     return dataclasses.replace(parameters, gain=gain)
+
+
+def _with_new_components(parameters: Parameters, gains: Sequence[UserGain]) -> Parameters:
+    """Parameters with components that the draws do not hold, whose gains are all the user's."""
+    new = tuple(dict.fromkeys(own.component for own in gains if own.component not in parameters.components))
+    if not new:
+        return parameters
+    import numpy as np
+
+    given = {(own.component, own.outcome) for own in gains}
+    for component in new:
+        for outcome in parameters.outcomes:
+            if (component, outcome) not in given:
+                raise InputError(
+                    f"gains: none of {component} on {outcome}, and the draws hold none either: give one for "
+                    "each outcome, or fit anew with `retrowalk calibrate`"
+                )
+    gain = np.concatenate([parameters.gain, np.zeros_like(parameters.gain[:, : len(new)])], axis=1)
+    return dataclasses.replace(parameters, components=(*parameters.components, *new), gain=gain)
 
 
 def _low_discrepancy(number: int, cell: int) -> Array:

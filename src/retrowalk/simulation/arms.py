@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.catalogue import populations
+from retrowalk.errors import InputError
 from retrowalk.model.load import Measure, Session, session_load
 from retrowalk.scenario import Arm, Scenario, lay_out
 
@@ -65,6 +66,11 @@ def _schedule(
     kinds: dict[tuple[Session, ...], int] = {}
     kind_of = [kinds.setdefault(visit.sessions, len(kinds)) for visit in visits]
     costed = [_visit_load(sessions, measure) for sessions in kinds]
+    if unknown := sorted(set().union(*costed).difference(components)):
+        raise InputError(
+            f"the draws hold no gain of {unknown[0]}: give your own under gains, one for each outcome, or fit "
+            "anew with `retrowalk calibrate`"
+        )
     by_kind = np.array([[load.get(component, 0.0) for component in components] for load in costed])
     loads = by_kind.reshape(len(kinds), len(components))[kind_of]
     loads.setflags(write=False)
