@@ -20,7 +20,7 @@ from retrowalk.calibrate.predictors import Design
 from retrowalk.calibrate.priors import GainPrior, Prior, outcome_prior, prior
 from retrowalk.calibrate.verdicts import FLOOR
 from retrowalk.catalogue import modalities, outcomes
-from retrowalk.model.gains import REFERENCE_ASSESSMENT, REFERENCE_DAYS
+from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS
 
 NumpyArray = NDArray[np.float64]
 Places = NDArray[np.intp]

@@ -15,7 +15,7 @@ from retrowalk.calibrate.fit import Refits
 from retrowalk.calibrate.observations import Observation, Protocol
 from retrowalk.calibrate.priors import prior
 from retrowalk.catalogue import modalities, outcomes
-from retrowalk.model.gains import REFERENCE_ASSESSMENT, REFERENCE_DAYS
+from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS
 
 #: Outcomes of the five claims: knee, muscle, balance and gait, heart and fat, brain.
 CLAIMED = ("knee_pain", "disability", "quadriceps_strength", "balance", "stride_length", "walking_speed",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from retrowalk.calibrate.observations import Observation, Protocol, exposure
 from retrowalk.calibrate.priors import Nuisances, prior
 from retrowalk.catalogue import modalities, outcomes
-from retrowalk.model.gains import REFERENCE_DAYS
+from retrowalk.model.dose import REFERENCE_DAYS
 
 Array = NDArray[np.float64]
 

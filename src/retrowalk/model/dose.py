@@ -12,6 +12,12 @@ from retrowalk.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
+#: Days of the reference programme's visits: one reference session on days 0, 2 and 4 of each of six weeks.
+REFERENCE_DAYS: tuple[int, ...] = tuple(7 * week + day for week in range(6) for day in (0, 2, 4))
+
+#: Day on which the reference programme is assessed; nothing is trained on that day.
+REFERENCE_ASSESSMENT = 42
+
 
 class Hill(NamedTuple):
     """Saturation of a daily total; numbers, or arrays that broadcast with the totals."""

@@ -9,16 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrowalk.errors import InputError
-from retrowalk.model.dose import Hill, hill_response
+from retrowalk.model import reference
+from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS, Hill, hill_response
 from retrowalk.model.family import FAMILIES, IMPULSES, choice_problem
 
 FloatArray = NDArray[np.float64]
-
-#: Days of the reference programme's visits: one reference session on days 0, 2 and 4 of each of six weeks.
-REFERENCE_DAYS: tuple[int, ...] = tuple(7 * week + day for week in range(6) for day in (0, 2, 4))
-
-#: Day on which the reference programme is assessed; nothing is trained on that day.
-REFERENCE_ASSESSMENT = 42
 
 
 def unit_sum(tau: ArrayLike) -> FloatArray:
@@ -65,6 +60,8 @@ def reference_sums(
                                              form has no w_i and so counts every day
     ===============  ======================  =====================================================
 
+    Any other model with gains and time constants alone has the sums of its reference.
+
     Parameters
     ----------
     tau_fitness, tau_fatigue, tau_delay, tau_gain : array-like
@@ -87,6 +84,8 @@ def reference_sums(
         if problem:
             raise InputError(problem)
     unit = 1.0 if hill is None else float(hill_response(1.0, Hill(*hill)))
+    if FAMILIES[model].reference != "weighted_sums":
+        return _sums_of_reference(model, impulse, unit, tau_fitness, tau_fatigue)
     fitness = unit * unit_sum(tau_fitness)
     if model == "fitness_delay":
         fitness = fitness - unit * unit_sum(_positive("tau_delay", tau_delay))
@@ -98,6 +97,23 @@ def reference_sums(
     if model == "variable_dose":
         return fitness, _unit_strain(tau, _positive("tau_gain", tau_gain), form, impulse, unit)
     return fitness, unit * unit_sum(tau)
+
+
+def _sums_of_reference(
+    model: str, impulse: str, unit: float, tau_fitness: ArrayLike, tau_fatigue: ArrayLike | None
+) -> tuple[FloatArray, FloatArray]:
+    """G* and H* of a model without a closed form above, by its reference; see `reference_sums`."""
+    load = np.zeros(REFERENCE_ASSESSMENT + 1)
+    load[list(REFERENCE_DAYS)] = unit
+    taus = np.broadcast_arrays(_positive("tau_fitness", tau_fitness), _positive("tau_fatigue", tau_fatigue))
+    sums = np.empty((2, *taus[0].shape))
+    for place in np.ndindex(taus[0].shape):
+        curves = reference.fitness_fatigue(
+            load, model=model, impulse=impulse, gain_fitness=1.0, tau_fitness=float(taus[0][place]),
+            gain_fatigue=1.0, tau_fatigue=float(taus[1][place]),
+        )  # fmt: skip
+        sums[(0, *place)], sums[(1, *place)] = curves.fitness[-1], curves.fatigue[-1]
+    return sums[0], sums[1]
 
 
 def _unit_strain(

@@ -1,9 +1,7 @@
 """The fitness-fatigue family written as its definitions read: slow sums over all earlier loads, in float64.
 
-Nothing here is recursive except the non-linear model, which is defined by its step. The fast kernels are held
-against these functions; they share no code with them.
-
-One member's response to one arm, by direct sums over visits: slow, obvious, the oracle of the kernels.
+Only the non-linear model is recursive, because it is defined by its step. Fast kernels are tested against
+these functions and share no code with them.
 """
 
 from __future__ import annotations
@@ -16,10 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrowalk.errors import InputError
-from retrowalk.model.dose import Hill
+from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS, Hill
 from retrowalk.model.dose import impulse as dose_impulse
 from retrowalk.model.family import FAMILIES, IMPULSES, choice_problem
-from retrowalk.model.gains import unit_sum
 
 Array = NDArray[np.float64]
 
@@ -236,7 +233,10 @@ def arm_response(
         for v in range(len(doses))
     ]
     unit = 1.0 if hill is None else float(dose_impulse([[1.0]], ["reference"], hill=hill)[0, 0])
-    fitness_sum, fatigue_sum = unit * float(unit_sum(tau1)), unit * float(unit_sum(tau2))
+    fitness_sum, fatigue_sum = (
+        unit * sum(math.exp(-(REFERENCE_ASSESSMENT - day) / tau) for day in REFERENCE_DAYS)
+        for tau in (tau1, tau2)
+    )
 
     def decayed(day: float, tau: float) -> float:
         total = 0.0
