@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -135,3 +136,9 @@ def test_other_components_have_the_catalogues_cost() -> None:
 def test_bad_input_is_refused(arguments: tuple, words: str) -> None:
     with pytest.raises(InputError, match=words):
         mets(*arguments)
+
+
+def test_the_page_of_the_model_prints_the_fitted_coefficients() -> None:
+    page = " ".join((Path(__file__).parents[1] / "docs" / "model.md").read_text(encoding="utf-8").split())
+    for name, value in fit_backward_ratio()._asdict().items():
+        assert f"{name} {value}" in page
