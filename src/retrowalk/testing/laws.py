@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -65,23 +63,21 @@ class Law:
     linear: bool = True
 
 
-_LAWS: dict[str, Law] = {}
-
 #: All laws by name.
-LAWS: Mapping[str, Law] = MappingProxyType(_LAWS)
+LAWS: dict[str, Law] = {}
 
 
 def _law(
     tried_on: Callable[[Scope], Cases | None],
     *,
-    explains: AbstractSet[str] = frozenset(),
+    explains: frozenset[str] = frozenset(),
     linear: bool = True,
 ) -> Callable[[Check], Check]:
     """List a function among the laws under its name; the law's sentence is its docstring."""
 
     def listed(check: Check) -> Check:
         name, sentence = check.__name__, check.__doc__ or ""
-        _LAWS[name] = Law(name, sentence, tried_on, check, frozenset(explains), linear)
+        LAWS[name] = Law(name, sentence, tried_on, check, explains, linear)
         return check
 
     return listed

@@ -120,9 +120,8 @@ def _valid(draw: DrawFn, model: str) -> Parameters:
         "initial_fatigue": draw(eighths(0, 50)),
     }
     names = _names(model)
-    own = st.fixed_dictionaries({name: _own(name) for name in names if name not in drawn})
     shared = {name: value for name, value in drawn.items() if name in names}
-    return shared | draw(own) | draw(_form(model))
+    return shared | {name: draw(_own(name)) for name in names if name not in drawn} | draw(_form(model))
 
 
 def _names(model: str) -> tuple[str, ...]:
@@ -147,22 +146,19 @@ def _own(parameter: str) -> SearchStrategy[float]:
 _CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
     "equal time constants": lambda p: {name: p["tau_fatigue"] for name in p if name.startswith("tau")},
     "fatigue outlasts fitness": lambda p: {
-        "tau_fitness": p["tau_fatigue"],
-        "tau_fatigue": p["tau_fitness"],
+        "tau_fitness": p["tau_fatigue"], "tau_fatigue": p["tau_fitness"]
     },
     "no gain of fatigue": lambda p: {"gain_fatigue": 0.0},
     "equal gains": lambda p: {"gain_fatigue": p["gain_fitness"]},
     "no gain of fitness": lambda p: {"gain_fitness": 0.0},
     "no gain": lambda p: {name: 0.0 for name in p if name.startswith("gain")},
     "negative gains": lambda p: {name: -float(p[name]) for name in p if name.startswith("gain")},
-}
+}  # fmt: skip
 
 
 @st.composite
 def _degenerate(draw: DrawFn, model: str) -> Parameters:
-    names = list(_CHANGES)
-    if not FAMILIES[model].has_fatigue:
-        names = ["no gain", "negative gains"]
+    names = list(_CHANGES) if FAMILIES[model].has_fatigue else ["no gain", "negative gains"]
     if FAMILIES[model].daily:
         names.remove("negative gains")
     change = _CHANGES[draw(st.sampled_from(names))]
@@ -186,15 +182,7 @@ def _extreme(draw: DrawFn, model: str) -> Parameters:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a model is to be tried on.
-
-    Parameters
-    ----------
-    impulses : tuple of str
-        Conventions it knows.
-    kinds : tuple of str
-        Kinds of parameter sets it takes; ``valid`` sets are always tried.
-    """
+    """Conventions that a model knows and kinds of parameter sets that it takes, ``valid`` ones always."""
 
     impulses: tuple[str, ...] = IMPULSES
     kinds: tuple[str, ...] = KINDS

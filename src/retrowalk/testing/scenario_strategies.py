@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -223,15 +224,12 @@ def populations(*, max_size: int = 20, outcomes: Sequence[str] | None = None) ->
 @cache
 def known_outcomes(preset: str) -> tuple[str, ...]:
     """Outcomes that have a baseline in a population."""
-    return tuple(name for name in catalogue.outcomes() if _has_baseline(preset, name))
-
-
-def _has_baseline(preset: str, outcome: str) -> bool:
-    try:
-        catalogue.baseline(preset, outcome)
-    except InputError:
-        return False
-    return True
+    known = []
+    for name in catalogue.outcomes():
+        with suppress(InputError):
+            catalogue.baseline(preset, name)
+            known.append(name)
+    return tuple(known)
 
 
 @st.composite

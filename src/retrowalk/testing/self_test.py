@@ -7,7 +7,7 @@ unit of its last digit; the others were computed with 40 decimal digits apart fr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -23,6 +23,7 @@ from retrowalk.model.links import Link
 from retrowalk.model.metabolic import mets, running_vo2, walking_vo2
 from retrowalk.response.presets import preset
 from retrowalk.testing.checking import Report, check_model
+from retrowalk.testing.laws import Law
 from retrowalk.testing.trial_laws import TRIAL_LAWS, TrialLaw
 
 CLARKE = "Clarke, Skiba 2013, doi 10.1152/advan.00078.2011"
@@ -220,29 +221,21 @@ _WALK = {"modality": "walk", "minutes": 20, "per_week": 3, "backward_share": 0.5
 
 #: A trial with two modalities, progression, rest, dropouts and partial attendance, for the laws of trials.
 TRIAL: dict[str, Any] = {
-    "format": "retrowalk-scenario/1",
-    "seed": 20261122,
+    "format": "retrowalk-scenario/1", "seed": 20261122, "draws": 2,
     "population": {"preset": "knee_oa", "size": 40},
     "outcomes": ["knee_pain", "quadriceps_strength"],
     "assess": {"weeks": [0, 2, 4, 6]},
     "arms": {
         "usual_care": {"phases": [{"weeks": 4, "sessions": [_PHYSIOTHERAPY]}]},
-        "walking": {
-            "phases": [
-                {
-                    "weeks": 3,
-                    "sessions": [_PHYSIOTHERAPY, _WALK],
-                    "progression": {"minutes": "+10 % per week"},
-                },
-                {"weeks": 1},
-            ]
-        },
+        "walking": {"phases": [
+            {"weeks": 3, "sessions": [_PHYSIOTHERAPY, _WALK], "progression": {"minutes": "+10 % per week"}},
+            {"weeks": 1},
+        ]},
     },
-    "draws": 2,
-}
+}  # fmt: skip
 
 #: Every model family, with values for what it needs; the laws of trials hold in all.
-FAMILIES: tuple[dict[str, Any], ...] = (
+MODEL_BLOCKS: tuple[dict[str, Any], ...] = (
     {"family": "banister"},
     {"family": "one_component", "impulse": "same_day"},
     {"family": "fitness_delay", "tau_delay": 5},
@@ -256,7 +249,7 @@ class TrialResult:
     """A law of whole trials, and what happened instead in the families in which it is broken."""
 
     law: TrialLaw
-    broken: Mapping[str, str]
+    broken: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -295,21 +288,18 @@ class SelfTest:
 
     def as_data(self) -> dict[str, Any]:
         """Everything as plain data, for JSON."""
-        held = [{"law": law.name, "sentence": law.sentence, "holds": True} for law in self.laws.held]
-        broken = [
-            {"law": breach.law.name, "sentence": breach.law.sentence, "holds": False,
-             "case": str(breach.case), "found": breach.found}
-            for breach in self.laws.broken
-        ]  # fmt: skip
-        trials = [
-            {"law": row.law.name, "sentence": row.law.sentence, "holds": not row.broken}
-            | ({"found": dict(row.broken)} if row.broken else {})
-            for row in self.trials
-        ]
-        numbers = [row.as_data() for row in self.numbers]
+
+        def said(law: Law | TrialLaw, **breach: object) -> dict[str, Any]:
+            return {"law": law.name, "sentence": law.sentence, "holds": not breach, **breach}
+
         return {
-            "ok": self.ok, "checks": self.checks, "numbers": numbers, "laws": held + broken, "trials": trials,
-        }  # fmt: skip
+            "ok": self.ok,
+            "checks": self.checks,
+            "numbers": [row.as_data() for row in self.numbers],
+            "laws": [said(law) for law in self.laws.held]
+            + [said(row.law, case=str(row.case), found=row.found) for row in self.laws.broken],
+            "trials": [said(row.law, **({"found": row.broken} if row.broken else {})) for row in self.trials],
+        }
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -372,5 +362,5 @@ def selftest(
 
 
 def _broken(law: TrialLaw) -> dict[str, str]:
-    checked = {model["family"]: law.check({**TRIAL, "model": model}) for model in FAMILIES}
+    checked = {model["family"]: law.check({**TRIAL, "model": model}) for model in MODEL_BLOCKS}
     return {family: instead for family, instead in checked.items() if instead}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,35 +15,23 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Document = dict[str, Any]
-Check = Callable[[Document], str]
 
 
-@dataclass(frozen=True)
-class TrialLaw:
-    """One law of whole trials.
-
-    Parameters
-    ----------
-    name, sentence : str
-        Its name and what it says.
-    check : callable
-        Called with a scenario as plain data; returns what happened instead, or an empty string.
-    """
+class TrialLaw(NamedTuple):
+    """A law of whole trials; `check` takes a scenario as plain data and says what happened instead, if so."""
 
     name: str
     sentence: str
-    check: Check
+    check: Callable[[Document], str]
 
-
-_LAWS: dict[str, TrialLaw] = {}
 
 #: All laws of whole trials by name.
-TRIAL_LAWS: Mapping[str, TrialLaw] = MappingProxyType(_LAWS)
+TRIAL_LAWS: dict[str, TrialLaw] = {}
 
 
-def _law(check: Check) -> Check:
+def _law(check: Callable[[Document], str]) -> Callable[[Document], str]:
     """List a function among the laws under its name; the law's sentence is its docstring."""
-    _LAWS[check.__name__] = TrialLaw(check.__name__, check.__doc__ or "", check)
+    TRIAL_LAWS[check.__name__] = TrialLaw(check.__name__, check.__doc__ or "", check)
     return check
 
 
