@@ -68,8 +68,8 @@ def _schedule(
     costed = [_visit_load(sessions, measure) for sessions in kinds]
     if unknown := sorted(set().union(*costed).difference(components)):
         raise InputError(
-            f"the draws hold no gain of {unknown[0]}: give your own under gains, one for each outcome, or fit "
-            "anew with `retrowalk calibrate`"
+            f"the draws hold no gain of {unknown[0]}: give your own under gains, one for each outcome, or "
+            "fit anew with `retrowalk calibrate`"
         )
     by_kind = np.array([[load.get(component, 0.0) for component in components] for load in costed])
     loads = by_kind.reshape(len(kinds), len(components))[kind_of]
