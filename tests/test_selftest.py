@@ -81,7 +81,8 @@ def test_a_broken_law_of_trials_is_noticed():
     assert [row["found"] for row in result.as_data()["trials"]] == [{"nonlinear": "it does"}]
 
 
-def test_the_command_prints_the_table_and_exits_0(capsys):
+def test_the_command_prints_the_table_and_exits_0(capsys, monkeypatch, result):
+    monkeypatch.setattr(retrowalk.testing, "selftest", lambda: result)
     assert main(["selftest"]) == 0
     out, err = capsys.readouterr()
     rows = [line for line in out.splitlines() if line.startswith("ok")]

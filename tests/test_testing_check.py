@@ -148,7 +148,9 @@ def test_further_faults_are_caught_by_the_law_that_names_them(wrong, law):
 
 
 def test_a_report_says_which_law_breaks_on_which_smallest_load():
-    report = check_model(first_load_dropped, examples=60)
+    report = check_model(
+        first_load_dropped, ["every_load_counts", "weight_of_age", "direct_sum"], examples=60
+    )
     breach = report.causes[0]
     assert breach.case.load.tolist() == [1.0]
     assert breach.found == "the load of day 1 changes nothing on day 2"
@@ -156,7 +158,7 @@ def test_a_report_says_which_law_breaks_on_which_smallest_load():
     assert "every_load_counts: The load of every day counts, the first day's too." in text
     assert "load [1] with gain_fitness=" in text
     assert text.splitlines()[-1].startswith("and, as a consequence, ")
-    with pytest.raises(LawBrokenError, match=f"of {len(LAWS)} laws are broken"):
+    with pytest.raises(LawBrokenError, match="3 of 4 laws are broken"):
         report.raise_if_broken()
 
 
@@ -170,9 +172,8 @@ def test_a_late_fault_shrinks_to_the_day_it_needs():
 
 
 def test_the_same_call_reports_the_same():
-    assert str(check_model(clipped_at_zero, ["no_clipping"])) == str(
-        check_model(clipped_at_zero, ["no_clipping"])
-    )
+    first, again = (check_model(clipped_at_zero, ["no_clipping"], examples=30) for _ in range(2))
+    assert str(first) == str(again)
 
 
 def test_laws_can_be_chosen_by_name_or_object():
@@ -186,10 +187,10 @@ def test_models_with_one_convention_are_tried_on_it_alone():
             raise ValueError("what is that?")
         return model(load, impulse=impulse, **p)
 
-    report = check_model(only_next_day, impulses=["next_day"], examples=30)
+    report = check_model(only_next_day, impulses=["next_day"], examples=10)
     assert report.ok
     assert "same_day_counts" not in [law.name for law in report.held]
-    broken = check_model(only_next_day, examples=30).causes
+    broken = check_model(only_next_day, examples=10).causes
     assert [breach.law.name for breach in broken] == ["one_response_per_day"]
     assert broken[0].found == "it raises ValueError: what is that?"
 
@@ -223,7 +224,7 @@ def test_laws_that_are_not_linear_hold_for_other_members_of_the_family():
         return fitness_fatigue(load, model="variable_dose", tau_gain=3.0, **p)
 
     general = [law for law in LAWS.values() if not law.linear]
-    assert check_model(variable_dose, general, examples=40).ok
+    assert check_model(variable_dose, general, examples=15).ok
     causes = check_model(variable_dose, ["superposition"], examples=40).causes
     assert [breach.law.name for breach in causes] == ["superposition"]
 
