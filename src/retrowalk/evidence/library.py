@@ -113,7 +113,13 @@ class Evidence:
 
 @cache
 def load_evidence() -> Evidence:
-    """The evidence that ships with the package; read on the first call and kept."""
+    """The evidence that ships with the package; read on the first call and kept.
+
+    Examples
+    --------
+    >>> load_evidence().source("alghadir2019").year
+    2019
+    """
     with as_file(files("retrowalk.evidence")) as folder:
         return read_evidence(folder)
 

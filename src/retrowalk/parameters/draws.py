@@ -50,6 +50,12 @@ def load_posterior(source: Source = "posterior") -> xr.Dataset:
     ------
     InputError
         If `source` is neither.
+
+    Examples
+    --------
+    >>> draws = load_posterior()
+    >>> draws["gain"].dims, draws.sizes["draw"]
+    (('draw', 'component', 'outcome'), 1000)
     """
     import xarray as xr
 

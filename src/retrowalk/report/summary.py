@@ -93,13 +93,14 @@ def summarize(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
 
     Examples
     --------
-    >>> import retrowalk
-    >>> trial = retrowalk.load_scenario("scenarios/knee_trial.yaml", set_values=["replicates=2", "draws=4"])
-    >>> summary = retrowalk.summarize(retrowalk.simulate(trial, threads=1))
+    >>> from retrowalk import simulate
+    >>> from retrowalk.scenario import parse_scenario, template
+    >>> text = template("knee_oa").replace("size: 1000", "size: 50").replace("draws: 100", "draws: 4")
+    >>> summary = summarize(simulate(parse_scenario(text), threads=1))
     >>> summary["knee_pain_difference"].dims
     ('arm', 'estimate', 'day')
     >>> summary.attrs["reference_arm"]
-    'control'
+    'usual'
     """
     return reduce_draws(per_draw(ds, reference=reference), ds)
 

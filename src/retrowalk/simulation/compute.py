@@ -160,6 +160,16 @@ def simulate(
     ------
     InputError
         When the scenario cannot be run, for want of a baseline or of memory.
+
+    Examples
+    --------
+    >>> from retrowalk.scenario import parse_scenario, template
+    >>> text = template("knee_oa").replace("size: 1000", "size: 50").replace("draws: 100", "draws: 4")
+    >>> result = simulate(parse_scenario(text), threads=1)
+    >>> result["knee_pain_change"].dims
+    ('draw', 'replicate', 'arm', 'statistic', 'day')
+    >>> bool(result["knee_pain_change"].sel(arm="training", statistic="mean", day=42).mean() < 0)
+    True
     """
     single = _with_seed(scenario, seed).model_copy(update={"sweep": type(scenario.sweep)()})
     check_memory(single, threads=threads or processors())

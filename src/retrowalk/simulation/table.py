@@ -235,6 +235,15 @@ def to_grid(dataset: xr.Dataset) -> xr.Dataset:
     InputError
         Without a `case` dim, without axes, or when the cases are no full grid: a Latin hypercube or an
         unfinished sweep.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> axes = {"minutes": ("case", [10, 10, 20, 20]), "share": ("case", [0.0, 1.0, 0.0, 1.0])}
+    >>> flat = xr.Dataset({"knee_pain": ("case", [5, 6, 7, 8])}, coords={"case": range(4), **axes})
+    >>> grid = to_grid(flat)
+    >>> dict(grid.sizes), int(grid["knee_pain"].sel(minutes=20, share=0.0))
+    ({'minutes': 2, 'share': 2}, 7)
     """
     if "case" not in dataset.dims:
         raise InputError("to_grid: this result has no case dim, so there is nothing to unstack")

@@ -50,6 +50,18 @@ def open_results(path: str | os.PathLike[str], *, chunks: dict[str, int] | None 
     ------
     InputError
         When there is nothing, or something that is not retrowalk's or not safe to read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import retrowalk
+    >>> from retrowalk.scenario import parse_scenario, template
+    >>> text = template("knee_oa").replace("size: 1000", "size: 50").replace("draws: 100", "draws: 4")
+    >>> with TemporaryDirectory() as folder:
+    ...     retrowalk.sweep(parse_scenario(text), store=f"{folder}/knee.zarr", threads=1).close()
+    ...     with open_results(f"{folder}/knee.zarr") as result:
+    ...         print(result.attrs["reference_arm"], result["day"].values.tolist())
+    usual [0, 21, 42]
     """
     try:
         return plain_text(_open_store(located(path), chunks) if is_url(path) else _open(Path(path), chunks))

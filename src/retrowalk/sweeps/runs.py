@@ -83,6 +83,16 @@ def sweep(
     RunError
         When the run fails; finished cases are kept, and the same call continues. `StoppedError` when `stop`
         returned True.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from retrowalk.scenario import parse_scenario, template
+    >>> text = template("knee_oa").replace("size: 1000", "size: 50").replace("draws: 100", "draws: 4")
+    >>> with TemporaryDirectory() as folder:
+    ...     with sweep(parse_scenario(text), store=f"{folder}/knee.zarr", threads=1) as result:
+    ...         print(dict(result.sizes)["case"], result["backward_share"].values.tolist())
+    5 [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     fill_store(
         scenario, store=store, resume=resume, overwrite=overwrite, repair=repair, threads=threads,
