@@ -65,6 +65,12 @@ DISTRIBUTIONS = (
     *("numpy", "numba", "scipy", "xarray", "pandas", "zarr"),
     *("h5netcdf", "pydantic", "ruamel.yaml", "click"),
 )
+#: Optional part -> (a module that it brings, what it is for).
+EXTRAS = {
+    "dask": ("distributed", "sweeps on several processes or machines"),
+    "cloud": ("obstore", "stores in object storage"),
+    "bayes": ("numpyro", "the sampler of `retrowalk calibrate`"),
+}
 
 
 @click.command(cls=Verb)
@@ -83,6 +89,7 @@ def _facts() -> dict[str, str | int]:
     import os
     import platform
     from importlib.metadata import PackageNotFoundError, version
+    from importlib.util import find_spec
 
     import retrowalk
 
@@ -97,6 +104,9 @@ def _facts() -> dict[str, str | int]:
             facts[name] = version(name)
         except PackageNotFoundError:
             facts[name] = "not installed"
+    for extra, (module, purpose) in EXTRAS.items():
+        absent = "" if find_spec(module) else f", not installed: pip install 'retrowalk[{extra}]'"
+        facts[f"extra {extra}"] = f"{purpose}{absent}"
     return facts
 
 
