@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from retrowalk.catalogue import modalities
 from retrowalk.errors import InputError
-from retrowalk.model.load import Bout, Session, matched_speed, session_load, split
+from retrowalk.model.load import Session, SessionPart, matched_speed, session_load, split
 from retrowalk.model.metabolic import mets
 
 MEASURES = ("met_minutes", "minutes", "vo2_reserve")
@@ -100,8 +100,8 @@ def test_by_hand() -> None:
     assert session_load(Session("walk", 30, speed=1.5)) == {"walk_forward": pytest.approx(30 / 20 * 1.5)}
     assert session_load(Session("cycling", 45)) == {"cycling": 2.25}
     assert split(Session("walk", 30, backward_share=0.25)) == {
-        "walk_forward": Bout(22.5, 1.0, 0.0),
-        "walk_backward": Bout(7.5, 1.0, 0.0),
+        "walk_forward": SessionPart(22.5, 1.0, 0.0),
+        "walk_backward": SessionPart(7.5, 1.0, 0.0),
     }
     assert split(Session("swimming", 0)) == {}
     # the ratio of cost above rest does not depend on speed below 1.63 m/s, so speeds stand as 1 to it

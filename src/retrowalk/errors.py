@@ -15,7 +15,7 @@ class RetrowalkError(Exception):
 
 
 class InputError(RetrowalkError, ValueError):
-    """What was asked for is wrong and that could be known before the run."""
+    """The input is wrong, and that could be known before the run."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""Quantities at the door: numbers in the documented unit, or strings such as ``5 km/h``.
+"""Quantities that users write: numbers in the documented unit, or strings such as ``5 km/h``.
 
 A small table answers the usual units at once; pint is imported only for a unit outside it.
 """
@@ -88,6 +88,13 @@ def parse_quantity(text: str, kind: KindName) -> float:
     ------
     InputError
         With a sentence when the text is no quantity or its unit does not fit.
+
+    Examples
+    --------
+    >>> parse_quantity("6:00 min/km", "speed")
+    2.7777777777777777
+    >>> parse_quantity("5 %", "fraction")
+    0.05
     """
     match = _QUANTITY.fullmatch(text) if len(text) <= 80 else None
     if match is None:

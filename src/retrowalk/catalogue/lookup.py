@@ -86,7 +86,13 @@ def _table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
 
 @cache
 def outcomes() -> dict[str, Outcome]:
-    """Return the outcomes by name, in their fixed order."""
+    """Return the outcomes by name, in their fixed order.
+
+    Examples
+    --------
+    >>> outcomes()["knee_pain"].unit
+    'points'
+    """
     return {row.name: row for row in _table("outcomes", Outcome)}
 
 

@@ -42,6 +42,11 @@ def grade(
     ------
     InputError
         For an unknown component, outcome or population.
+
+    Examples
+    --------
+    >>> grade("walk_backward", "cognition").label
+    'acute only'
     """
     rows = graded_rows(component, outcome, population, evidence=evidence)
     training = [row for row in rows if row.role != "acute"]
@@ -60,14 +65,14 @@ def graded_rows(
     component: str, outcome: str, population: str | None = None, *, evidence: Evidence | None = None
 ) -> tuple[Effect, ...]:
     """The rows that `grade` counts for a cell, for and against, in table order."""
-    _known("component", component, modalities())
-    _known("outcome", outcome, outcomes())
+    _check_known("component", component, modalities())
+    _check_known("outcome", outcome, outcomes())
     if population is not None:
-        _known("population", population, populations())
-    found = (evidence or load_evidence()).effects_of(
+        _check_known("population", population, populations())
+    rows = (evidence or load_evidence()).effects_of(
         outcome=outcome, component=component, population=population
     )
-    return tuple(row for row in found if row.verified and row.role in _COUNTED)
+    return tuple(row for row in rows if row.verified and row.role in _COUNTED)
 
 
 def _design(row: Effect) -> Grade:
@@ -76,6 +81,6 @@ def _design(row: Effect) -> Grade:
     return Grade.DOSE_MATCHED if row.matched in _EQUAL else Grade.ADD_ON
 
 
-def _known(what: str, name: str, names: Collection[str]) -> None:
+def _check_known(what: str, name: str, names: Collection[str]) -> None:
     if name not in names:
         raise InputError(f"there is no {what} {name!r}{suggest(name, names)}")

@@ -117,8 +117,11 @@ def load_evidence() -> Evidence:
 
     Examples
     --------
-    >>> load_evidence().source("alghadir2019").year
-    2019
+    >>> evidence = load_evidence()
+    >>> evidence.cite("alghadir2019", "short")
+    'Alghadir 2019, doi 10.1186/s12891-019-2537-9'
+    >>> [arm.name for arm in evidence.arms_of("alghadir2019")]
+    ['retro', 'forward', 'control']
     """
     with as_file(files("retrowalk.evidence")) as folder:
         return read_evidence(folder)
@@ -143,8 +146,8 @@ def read_evidence(folder: Path | str) -> Evidence:
     effects = Table(place / "effects.csv", read_table(place / "effects.csv", Effect))
     left_out = place / "excluded.csv"
     excluded = Table(left_out, read_table(left_out, Excluded) if left_out.exists() else ())
-    if found := problems(sources, arms, effects, excluded):
-        raise DocumentError(found)
+    if faults := problems(sources, arms, effects, excluded):
+        raise DocumentError(faults)
     canonical = tuple(in_canonical_unit(effect) for effect in effects.rows)
     return Evidence(sources.rows, arms.rows, canonical, excluded.rows)
 

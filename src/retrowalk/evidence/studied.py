@@ -18,8 +18,8 @@ ITEMS = (*_DOSE, "speed")
 
 #: Standard scores that enclose the central 90 % of a group, which is what counts as its ages.
 CENTRAL = 1.645
-#: Part by which a value may pass a limit: units are converted, and ages are rounded to years.
-_HAIR = 1e-6
+#: Relative and absolute tolerance at a limit: units are converted, and ages are rounded to years.
+_TOLERANCE = 1e-6
 _YEAR = 1.0
 
 
@@ -85,17 +85,19 @@ class Studied:
 
         Less than the least that was studied is not beyond: no training has no effect, so it lies between.
         """
-        asked = {"minutes": minutes, "sessions_week": sessions_week, "weeks": weeks, "speed": speed}
-        found = [name for name, value in asked.items() if value is not None and self._passes(name, value)]
+        prescribed = {"minutes": minutes, "sessions_week": sessions_week, "weeks": weeks, "speed": speed}
+        passed = [
+            name for name, value in prescribed.items() if value is not None and self._passes(name, value)
+        ]
         if age is not None and not self.covers_age(age, age):
-            found.insert(0, "age")
+            passed.insert(0, "age")
         if population is not None and population not in self.populations:
-            found.insert(0, "population")
-        return tuple(found)
+            passed.insert(0, "population")
+        return tuple(passed)
 
     def _passes(self, item: str, value: float) -> bool:
         limit = self.limit(item)
-        return limit is None or value > limit * (1 + _HAIR)
+        return limit is None or value > limit * (1 + _TOLERANCE)
 
 
 def studied(component: str, outcome: str | None = None, *, evidence: Evidence | None = None) -> Studied:
@@ -133,13 +135,13 @@ def _follow_up(outcome: str) -> tuple[float, str] | None:
 
 
 def _last_seen(outcome: str, evidence: Evidence) -> tuple[float, str] | None:
-    found = [
+    followed = [
         (row.days_after_last, row.source)
         for row in evidence.effects
         if row.outcome == outcome and row.verified and row.role in (*_TRAINING, "retention")
         and row.days_after_last is not None and not row.days_after_last_imputed
     ]  # fmt: skip
-    return max(found, default=None, key=lambda one: one[0])
+    return max(followed, default=None, key=lambda days_source: days_source[0])
 
 
 @cache
@@ -149,19 +151,19 @@ def _studied(component: str, outcome: str | None) -> Studied:
 
 def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied:
     rows = [row for row in evidence.effects if row.role in _TRAINING and outcome in (None, row.outcome)]
-    used, read = (
+    arm_ids, verified_ids = (
         {name for row in chosen for name in (row.arm_a, row.arm_b)}
         for chosen in (rows, [row for row in rows if row.verified])
     )
-    arms = [arm for arm in evidence.arms if arm.id in used and component in arm.components]
+    arms = [arm for arm in evidence.arms if arm.id in arm_ids and component in arm.components]
     sources = [evidence.source(arm.source) for arm in arms]
     stated = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=False)]
               for item in ITEMS}  # fmt: skip
-    taken = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=True)]
+    assumed = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=True)]
              for item in ITEMS}  # fmt: skip
     ages = [(ends, source.id) for source in sources if (ends := _ages(source)) is not None]
-    longest = {item: max(found)[1] for item, found in stated.items() if found}
-    longest |= {f"assumed_{item}": max(found)[1] for item, found in taken.items() if found}
+    longest = {item: max(pairs)[1] for item, pairs in stated.items() if pairs}
+    longest |= {f"assumed_{item}": max(pairs)[1] for item, pairs in assumed.items() if pairs}
     if ages:
         longest |= {"age": max((ends[1], name) for ends, name in ages)[1]}
         longest |= {"youngest": min((ends[0], name) for ends, name in ages)[1]}
@@ -171,11 +173,11 @@ def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied
         outcome=outcome,
         arms=len(arms),
         age=_range(end for ends, _ in ages for end in ends),
-        **{item: _range(value for value, _ in found) for item, found in stated.items()},
+        **{item: _range(value for value, _ in pairs) for item, pairs in stated.items()},
         populations=tuple(name for name in populations() if name in people),
-        assumed={item: (min(found)[0], max(found)[0]) for item, found in taken.items() if found},
+        assumed={item: (min(pairs)[0], max(pairs)[0]) for item, pairs in assumed.items() if pairs},
         longest=longest,
-        dose_stated=any(arm.id in read and all(_states(arm, item) for item in _DOSE) for arm in arms),
+        dose_stated=any(arm.id in verified_ids and all(_states(arm, item) for item in _DOSE) for arm in arms),
     )
 
 

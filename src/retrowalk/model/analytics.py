@@ -1,7 +1,4 @@
-"""Where the same load every day leads, in closed form.
-
-Closed forms of the fitness-fatigue family: when a session pays, when it pays most, how it fades.
-"""
+"""Closed forms of the fitness-fatigue family: steady training, when one session pays, how it fades."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from numpy.typing import NDArray
 
 from retrowalk.errors import InputError
 from retrowalk.model.arguments import Numbers, check_parameter, hill_values, parameter, plain, refuse
+from retrowalk.model.dose import Hill, hill_response
 from retrowalk.model.family import (
     FAMILIES,
     IMPULSES,
@@ -75,6 +73,12 @@ def steady_state(
     ------
     InputError
         If the daily steps of the non-linear model do not settle.
+
+    Examples
+    --------
+    >>> level = steady_state(2.0, model="one_component", gain_fitness=1.0, tau_fitness=42.0)
+    >>> round(level, 3)
+    83.004
     """
     p = checked_parameters(model, impulse, scaling, parameters)
     require(form_problem(model, form))
@@ -123,9 +127,7 @@ def _unit_sum(tau: Array, impulse: str) -> Array:
 
 
 def _saturated(w: Array, hill: Sequence[Numbers]) -> Array:
-    maximum, half_load, exponent = (parameter(name, value) for name, value in hill_values(hill).items())
-    share = (np.minimum(w, half_load) / np.maximum(w, half_load)) ** exponent
-    return np.asarray(np.where(w < half_load, maximum * share, maximum) / (1.0 + share))
+    return hill_response(w, Hill(*(parameter(name, value) for name, value in hill_values(hill).items())))
 
 
 def day_share(tau: Array, scaling: str) -> Array:
@@ -142,9 +144,6 @@ def checked_parameters(
     require_choice("scaling", scaling, SCALINGS)
     require(parameter_problem(model, parameters))
     return {name: parameter(name, value) for name, value in parameters.items()}
-
-
-__all__ = ["SteadyState", "influence_curve", "steady_state", "time_to_benefit", "time_to_peak"]
 
 
 def time_to_benefit(
@@ -174,6 +173,11 @@ def time_to_benefit(
     References
     ----------
     Fitz-Clarke, Morton, Banister 1991, doi 10.1152/jappl.1991.71.3.1151
+
+    Examples
+    --------
+    >>> round(time_to_benefit(gain_fitness=1.0, tau_fitness=45.0, gain_fatigue=2.0, tau_fatigue=15.0), 2)
+    15.6
     """
     p = _session(gain_fitness, tau_fitness, gain_fatigue, tau_fatigue)
     refuse(p["gain_fatigue"], p["gain_fatigue"] <= p["gain_fitness"],
@@ -210,6 +214,11 @@ def time_to_peak(
     References
     ----------
     Fitz-Clarke, Morton, Banister 1991, doi 10.1152/jappl.1991.71.3.1151
+
+    Examples
+    --------
+    >>> round(time_to_peak(gain_fitness=1.0, tau_fitness=45.0, gain_fatigue=2.0, tau_fatigue=15.0), 2)
+    40.31
     """
     p = _session(gain_fitness, tau_fitness, gain_fatigue, tau_fatigue)
     ratio = p["gain_fatigue"] * p["tau_fitness"] / (p["gain_fitness"] * p["tau_fatigue"])

@@ -62,6 +62,11 @@ def impulse(
     ------
     InputError
         For loads that are negative or not finite (with their place), or parameters out of range.
+
+    Examples
+    --------
+    >>> impulse([[0.5, 0.5, 1.0]], ["walking", "walking", "cycling"], gamma=0.5).round(3)
+    array([[0.5, 0.5, 1. ]])
     """
     amounts = _checked(loads, len(groups))
     labels = tuple(dict.fromkeys(groups))

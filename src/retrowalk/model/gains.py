@@ -26,6 +26,11 @@ def unit_sum(tau: ArrayLike) -> FloatArray:
     ----------
     tau : array-like, any shape
         Time constants [d], positive.
+
+    Examples
+    --------
+    >>> unit_sum([7.0, 42.0]).round(3)
+    array([ 2.381, 10.975])
     """
     constants = _positive("tau", tau)
     ages = REFERENCE_ASSESSMENT - np.array(REFERENCE_DAYS, dtype=np.float64)
@@ -166,6 +171,12 @@ def gains_from_net(
     -------
     k1, k2 : ndarray
         Broadcast over all arguments.
+
+    Examples
+    --------
+    >>> k1, k2 = gains_from_net(-0.5, 0.2, tau_fitness=42.0, tau_fatigue=7.0)
+    >>> round(float(k1 * unit_sum(42.0) - k2 * unit_sum(7.0)), 12)
+    -0.5
     """
     response, fraction = np.asarray(net, dtype=np.float64), np.asarray(fatigue_fraction, dtype=np.float64)
     if not bool(np.all((fraction >= 0) & (fraction < 1))):

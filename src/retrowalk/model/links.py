@@ -1,4 +1,4 @@
-"""Links: the scales on which responses add, one kind per outcome (design: section "Response -> outcome")."""
+"""Links: the scales on which responses add, one kind per outcome."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ class Link:
     ------
     InputError
         If the kind is unknown, or a logit link has no finite bounds with lower < upper.
+
+    Examples
+    --------
+    >>> pain = Link("logit", 0, 10)
+    >>> float(pain.inverse(pain.forward(4.0) - 0.5).round(3))
+    2.879
     """
 
     kind: LinkKind

@@ -1,9 +1,4 @@
-"""Sessions and visits: the programme as the model sees it, laid out on days.
-
-Session -> load: which components a session trains, for how long, and how much in reference sessions.
-
-Getting used to a movement: how much of a new task's extra cost practice has taken away.
-"""
+"""From a session to its load: the components it trains, their minutes, their amount in reference sessions."""
 
 from __future__ import annotations
 
@@ -59,7 +54,7 @@ class Visit:
     sessions: tuple[Session, ...]
 
 
-Measure = Literal["met_minutes", "minutes", "vo2_reserve"]
+LoadMeasure = Literal["met_minutes", "minutes", "vo2_reserve"]
 
 #: Backward speeds below this are no exercise prescription [m/s]; `match: intensity` is refused there.
 SLOWEST_MATCH = 0.2
@@ -68,7 +63,7 @@ SLOWEST_MATCH = 0.2
 TYPICAL_VO2MAX = 35.0
 
 
-class Bout(NamedTuple):
+class SessionPart(NamedTuple):
     """Part of a session spent on one component: minutes, speed [m/s; None without a speed], grade."""
 
     minutes: float
@@ -76,7 +71,7 @@ class Bout(NamedTuple):
     grade: float
 
 
-def split(session: Session) -> dict[str, Bout]:
+def split(session: Session) -> dict[str, SessionPart]:
     """Divide a session into the components it trains.
 
     A backward share s replaces s M of the M prescribed minutes at forward speed v:
@@ -98,13 +93,19 @@ def split(session: Session) -> dict[str, Bout]:
 
     Returns
     -------
-    dict of component name to Bout
+    dict of component name to SessionPart
 
     Raises
     ------
     InputError
         For an unknown modality, minutes, share, speed or grade out of range, a backward share, speed or grade
         of a modality that has none, or an intensity that no backward speed of at least 0.2 m/s matches.
+
+    Examples
+    --------
+    >>> parts = split(Session("walk", 30, speed=1.0, backward_share=0.5))
+    >>> {component: part.minutes for component, part in parts.items()}
+    {'walk_forward': 15.0, 'walk_backward': 15.0}
     """
     _check(session)
     if session.minutes == 0:
@@ -115,12 +116,12 @@ def split(session: Session) -> dict[str, Bout]:
     if "backward" not in rows or speed is None:
         if speed is not None:
             check_limits(first.name, speed, grade)
-        return {first.name: Bout(session.minutes, speed, grade)}
+        return {first.name: SessionPart(session.minutes, speed, grade)}
     forward, backward, share = rows["forward"].name, rows["backward"].name, session.backward_share
-    bouts: dict[str, Bout] = {}
+    parts: dict[str, SessionPart] = {}
     if share < 1:
         check_limits(forward, speed, grade)
-        bouts[forward] = Bout((1.0 - share) * session.minutes, speed, grade)
+        parts[forward] = SessionPart((1.0 - share) * session.minutes, speed, grade)
     if share > 0:
         minutes, pace = share * session.minutes, speed
         if session.match == "energy":
@@ -128,8 +129,8 @@ def split(session: Session) -> dict[str, Bout]:
         elif session.match == "intensity":
             pace = matched_speed(forward, backward, speed, grade)
         check_limits(backward, pace, grade)
-        bouts[backward] = Bout(minutes, pace, grade)
-    return bouts
+        parts[backward] = SessionPart(minutes, pace, grade)
+    return parts
 
 
 @lru_cache(maxsize=256)
@@ -158,7 +159,7 @@ def matched_speed(forward: str, backward: str, speed: float, grade: float) -> fl
 
 
 def session_load(
-    session: Session, measure: Measure = "met_minutes", *, vo2max: float = TYPICAL_VO2MAX
+    session: Session, measure: LoadMeasure = "met_minutes", *, vo2max: float = TYPICAL_VO2MAX
 ) -> dict[str, float]:
     """Load of a session on each component it trains, in reference sessions of that component.
 
@@ -184,31 +185,36 @@ def session_load(
     -------
     dict of component name to float
         Dimensionless; 1 is one reference session.
+
+    Examples
+    --------
+    >>> session_load(Session("cycling", minutes=30))
+    {'cycling': 1.5}
     """
-    if measure not in get_args(Measure):
-        raise InputError(f"measure must be one of {', '.join(get_args(Measure))}, not {measure!r}")
+    if measure not in get_args(LoadMeasure):
+        raise InputError(f"measure must be one of {', '.join(get_args(LoadMeasure))}, not {measure!r}")
     if not REST < vo2max < math.inf:
         raise InputError(f"vo2max must be above the {REST:g} ml/kg/min of rest, not {vo2max:g}")
     return {
-        component: _amount(component, bout, measure, vo2max)
+        component: _amount(component, part, measure, vo2max)
         / _amount(component, _reference(component), measure, vo2max)
-        for component, bout in split(session).items()
+        for component, part in split(session).items()
     }
 
 
-def _amount(component: str, bout: Bout, measure: Measure, vo2max: float) -> float:
+def _amount(component: str, part: SessionPart, measure: LoadMeasure, vo2max: float) -> float:
     if measure == "minutes":
-        return bout.minutes
-    above_rest = mets(component, bout.speed, bout.grade) - 1.0
+        return part.minutes
+    above_rest = mets(component, part.speed, part.grade) - 1.0
     if measure == "met_minutes":
-        return bout.minutes * above_rest
-    return bout.minutes * min(1.0, REST * above_rest / (vo2max - REST))
+        return part.minutes * above_rest
+    return part.minutes * min(1.0, REST * above_rest / (vo2max - REST))
 
 
 @cache
-def _reference(component: str) -> Bout:
+def _reference(component: str) -> SessionPart:
     row = modalities()[component]
-    return Bout(row.reference_minutes, row.reference_speed, row.reference_grade)
+    return SessionPart(row.reference_minutes, row.reference_speed, row.reference_grade)
 
 
 def _check(session: Session) -> None:
@@ -240,6 +246,11 @@ def practised(minutes: ArrayLike, constant: ArrayLike) -> NDArray[np.float64]:
         Practised before the measurement, at least 0.
     constant : array-like
         Minutes after which e^-1 of the novelty is left, above 0; broadcasts with `minutes`.
+
+    Examples
+    --------
+    >>> practised([0, 60, 180], constant=60).round(3)
+    array([0.   , 0.632, 0.95 ])
     """
     import numpy as np  # practice alone needs it, reading a scenario does not
 

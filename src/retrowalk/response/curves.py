@@ -1,8 +1,6 @@
-"""From the days a caller gives to the steps a kernel takes: gaps, several sessions at once, absent days.
+"""From loads and their days to curves: the steps of a kernel, checks of the load, the kernel's arguments.
 
-Checks of a load: missing days are refused or zero on request, never silently zero.
-
-From checked arrays to curves: the parameter table, the kernel that fills them, their shape.
+Missing loads and days are refused, or zero on request; never silently zero.
 """
 
 from __future__ import annotations

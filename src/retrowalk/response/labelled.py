@@ -1,4 +1,4 @@
-"""Names, alignment and laziness: everything about labelled arrays that the computation need not know."""
+"""Labelled, lazy and pandas loads: names of axes, their alignment, and the kind of what goes back."""
 
 from __future__ import annotations
 

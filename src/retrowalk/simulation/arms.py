@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from retrowalk.catalogue import populations
 from retrowalk.errors import InputError
-from retrowalk.model.load import Measure, Session, session_load
+from retrowalk.model.load import LoadMeasure, Session, session_load
 from retrowalk.scenario import Arm, Scenario, lay_out
 
 
@@ -58,7 +58,7 @@ def plan_arm(scenario: Scenario, name: str, components: Sequence[str]) -> ArmPla
 # go into kernels, which numba would compile once more for read-only arrays; loads do not.
 @functools.lru_cache(maxsize=64)
 def _schedule(
-    arm: Arm, measure: Measure, components: tuple[str, ...], recorded: tuple[int, ...]
+    arm: Arm, measure: LoadMeasure, components: tuple[str, ...], recorded: tuple[int, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
     last = recorded[-1]
     visits = [visit for visit in lay_out(arm) if visit.day <= last]
@@ -78,7 +78,7 @@ def _schedule(
     return days, loads, _rows(days, last), _rows(np.array(recorded), last)
 
 
-def _visit_load(sessions: tuple[Session, ...], measure: Measure) -> dict[str, float]:
+def _visit_load(sessions: tuple[Session, ...], measure: LoadMeasure) -> dict[str, float]:
     total: dict[str, float] = {}
     for session in sessions:
         for component, amount in session_load(session, measure).items():
