@@ -72,17 +72,18 @@ def jit(function: F) -> F:
 
 
 def jit_inlined(function: F) -> F:
-    """Like `jit`, and its code is copied into every caller.
+    """Like `jit`, and its code is copied into every caller before types are inferred.
 
-    For the small functions of hot loops: a call that stays a call keeps the loop from being vectorised.
+    For the steps of hot loops: a call that stays a call keeps the loop from being vectorised, and a function
+    with a compilation of its own is optimised once for itself and once more in every caller.
     """
-    return _compiled(function, forceinline=True)
+    return _compiled(function, inline="always")
 
 
-def _compiled(function: F, **options: bool) -> F:
-    policy = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False,
+def _compiled(function: F, **options: str) -> F:
+    policy: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False,
               "no_cfunc_wrapper": True}  # fmt: skip
-    compiled = _numba().njit(**policy, **options)(function)
+    compiled = _numba().njit(**policy | options)(function)
     ours = Path(function.__code__.co_filename).parent == _SOURCES
     if ours and hasattr(compiled, "_cache") and _open() is not None:
         compiled._cache = _kernel_cache(function)

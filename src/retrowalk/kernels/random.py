@@ -91,7 +91,7 @@ def _near_tail(tail: float) -> float:
     return above / below
 
 
-@jit
+@jit_inlined
 def _far_tail(tail: float) -> float:
     """Quantile, without its sign, for tail probabilities below exp(-25)."""
     r = math.sqrt(-math.log(tail)) - 5.0
@@ -117,36 +117,61 @@ def _common(p: float) -> float:
     return central if abs(q) <= _CENTRE else outer
 
 
-@jit
-def normal_quantile(p: float) -> float:
-    """The z with P(Z <= z) = p; -inf and inf at 0 and 1, NaN outside."""
+@jit_inlined
+def _any_quantile(p: float) -> float:
     tail = p if p < 0.5 else 1.0 - p
     if tail >= _FAR:
-        return _common(p)
-    if tail > 0.0:
-        return math.copysign(_far_tail(tail), p - 0.5)
-    return math.copysign(math.inf, p - 0.5) if tail == 0.0 else math.nan
+        quantile = _common(p)
+    elif tail > 0.0:
+        quantile = math.copysign(_far_tail(tail), p - 0.5)
+    elif tail == 0.0:
+        quantile = math.copysign(math.inf, p - 0.5)
+    else:
+        quantile = math.nan
+    return quantile
 
 
-@jit
+@jit_inlined
 def normal_cdf(z: float) -> float:
     """P(Z <= z) = erfc(-z / sqrt 2) / 2, exact in the lower tail too."""
     return 0.5 * math.erfc(-z * _SQRT_HALF)
 
 
 @jit
-def quantile_in_place(values: NDArray[np.float64]) -> None:
-    """Replace probabilities by their normal quantiles, bit for bit those of `normal_quantile`."""
-    extreme = False
+def _common_in_place(values: NDArray[np.float64]) -> bool:
+    """Replace probabilities by their normal quantiles and return True, or leave them where any is extreme."""
+    common = True
     for i in range(values.shape[0]):
-        # NaN counts as extreme too, which is why this asks for what is common.
-        extreme |= not (values[i] >= _FAR and 1.0 - values[i] >= _FAR)
-    if extreme:
-        for i in range(values.shape[0]):
-            values[i] = normal_quantile(values[i])
-    else:
+        common &= values[i] >= _FAR and 1.0 - values[i] >= _FAR
+    if common:
         for i in range(values.shape[0]):
             values[i] = _common(values[i])
+    return common
+
+
+@jit
+def _extreme_in_place(values: NDArray[np.float64]) -> None:
+    for i in range(values.shape[0]):
+        values[i] = _any_quantile(values[i])
+
+
+def quantile_in_place(values: NDArray[np.float64]) -> None:
+    """Replace probabilities by their normal quantiles: -inf and inf at 0 and 1, NaN outside."""
+    if not _common_in_place(values):
+        _extreme_in_place(values)
+
+
+def normal_quantile(p: float) -> float:
+    """The z with P(Z <= z) = p; -inf and inf at 0 and 1, NaN outside.
+
+    Examples
+    --------
+    >>> round(normal_quantile(0.975), 6)
+    1.959964
+    """
+    values = np.array([p], np.float64)
+    quantile_in_place(values)
+    return float(values[0])
 
 
 # Single-precision constants: a Python float would turn the whole sum into double precision.
@@ -252,10 +277,10 @@ def philox(
 
 
 @jit
-def fill_uniform(
-    seed: np.uint64, stream: int, slot: int, replicate: int, first: int, out: NDArray[np.float64]
+def fill_words(
+    seed: np.uint64, stream: int, slot: int, replicate: int, first: int, out: NDArray[np.uint32]
 ) -> None:
-    """Uniforms in (0, 1) of members `first`, `first` + 1, ...: (word + 1/2) 2^-32.
+    """Random 32-bit words of members `first`, `first` + 1, ...
 
     The counter is (member, slot, replicate, stream), the key is the seed's low and high word, the word is
     the first of the four.
@@ -263,11 +288,30 @@ def fill_uniform(
     k0, k1 = seed & _LOW, seed >> _HALF_STEP
     c1, c2, c3 = np.uint64(slot), np.uint64(replicate), np.uint64(stream)
     for i in range(out.shape[0]):
-        word = philox(np.uint64(first + i), c1, c2, c3, k0, k1)[0]
-        out[i] = (np.float64(np.int64(word)) + 0.5) * _UNIFORM_STEP
+        out[i] = np.uint32(philox(np.uint64(first + i), c1, c2, c3, k0, k1)[0])
 
 
 @jit
+def normal_of_words(words: NDArray[np.uint32], out: NDArray[np.float32]) -> None:
+    """The normal quantile, in single precision, of the uniform that each word stands for."""
+    for i in range(out.shape[0]):
+        out[i] = quantile_of_word(np.uint64(words[i]))
+
+
+def _words(key: tuple[Any, ...], size: int) -> NDArray[np.uint32]:
+    words = np.empty(size, np.uint32)
+    fill_words(*key, words)
+    return words
+
+
+def fill_uniform(
+    seed: np.uint64, stream: int, slot: int, replicate: int, first: int, out: NDArray[np.float64]
+) -> None:
+    """Uniforms in (0, 1) of members `first`, `first` + 1, ...: (word + 1/2) 2^-32 of `fill_words`."""
+    np.add(_words((seed, stream, slot, replicate, first), out.shape[0]), 0.5, out=out)
+    out *= _UNIFORM_STEP
+
+
 def fill_normal(
     seed: np.uint64, stream: int, slot: int, replicate: int, first: int, out: NDArray[np.float64]
 ) -> None:
@@ -276,33 +320,21 @@ def fill_normal(
     quantile_in_place(out)
 
 
-@jit
 def fill_normal_single(
     seed: np.uint64, stream: int, slot: int, replicate: int, first: int, out: NDArray[np.float32]
 ) -> None:
     """The numbers of `fill_normal` in single precision, within 1e-6 of them."""
-    k0, k1 = seed & _LOW, seed >> _HALF_STEP
-    c1, c2, c3 = np.uint64(slot), np.uint64(replicate), np.uint64(stream)
-    for i in range(out.shape[0]):
-        out[i] = quantile_of_word(philox(np.uint64(first + i), c1, c2, c3, k0, k1)[0])
+    normal_of_words(_words((seed, stream, slot, replicate, first), out.shape[0]), out)
 
 
-@jit
 def fill_below(
-    seed: np.uint64,
-    stream: int,
-    slot: int,
-    replicate: int,
-    first: int,
-    threshold: NDArray[np.float64],
-    out: NDArray[np.bool_],
-) -> None:
+    seed: np.uint64, stream: int, slot: int, replicate: int, first: int,
+    threshold: NDArray[np.float64], out: NDArray[np.bool_],
+) -> None:  # fmt: skip
     """Whether each member's uniform is below the member's threshold."""
-    k0, k1 = seed & _LOW, seed >> _HALF_STEP
-    c1, c2, c3 = np.uint64(slot), np.uint64(replicate), np.uint64(stream)
-    for i in range(out.shape[0]):
-        word = philox(np.uint64(first + i), c1, c2, c3, k0, k1)[0]
-        out[i] = (np.float64(np.int64(word)) + 0.5) * _UNIFORM_STEP < threshold[i]
+    uniform = np.empty(out.shape[0])
+    fill_uniform(seed, stream, slot, replicate, first, uniform)
+    np.less(uniform, threshold, out=out)
 
 
 #: Weeks completed by a member who does not drop out: more than any programme has.
@@ -319,7 +351,7 @@ def between(low: float, high: float, values: NDArray[np.float64]) -> None:
     width = normal_cdf(b) - start
     for i in range(values.shape[0]):
         u = 1.0 - values[i] if mirrored else values[i]
-        z = min(max(normal_quantile(start + u * width), a), b)
+        z = min(max(_any_quantile(start + u * width), a), b)
         values[i] = -z if mirrored else z
 
 
@@ -340,12 +372,10 @@ def full_weeks(log_stay: float, values: NDArray[np.float64], out: NDArray[np.int
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Kernels that others call, with arguments of the types they call them with."""
-    seed, out = np.uint64(1), np.empty(2)
-    yield fill_uniform, (seed, 0, 0, 0, 0, out)
-    yield fill_normal, (seed, 0, 0, 0, 0, out)
-    yield fill_normal_single, (seed, 0, 0, 0, 0, np.empty(2, np.float32))
-    yield fill_below, (seed, 0, 0, 0, 0, out, np.empty(2, np.bool_))
-    yield quantile_in_place, (np.full(2, 0.5),)
+    yield fill_words, (np.uint64(1), 0, 0, 0, 0, np.empty(2, np.uint32))
+    yield normal_of_words, (np.zeros(2, np.uint32), np.empty(2, np.float32))
+    yield _common_in_place, (np.full(2, 0.5),)
+    yield _extreme_in_place, (np.full(2, 0.5),)
     yield between, (-1.0, 1.0, np.full(2, 0.5))
     yield attendance_threshold, (0.0, 1.0, np.zeros(2))
     yield full_weeks, (-0.1, np.full(2, 0.5), np.empty(2, np.int64))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.kernels.compile import jit, jit_inlined
+from retrowalk.kernels.types import Instrument
 
 Array: TypeAlias = NDArray[Any]
 
@@ -37,45 +38,39 @@ def exp(x: np.float32) -> np.float32:
     return series * power.view(np.float32)  # type: ignore[no-any-return]  # numba reads the bits as a number
 
 
-@jit
-def inverse_link(kind: int, lower: float, upper: float, eta: Array, out: Array) -> None:
-    """Natural values in float32: identity, exp, or logistic between the bounds."""
-    if kind == LOG:
+@jit_inlined
+def measure_block(instrument: Instrument, eta: Array, noise: Array, true: Array, observed: Array) -> None:
+    """Natural values of one block of members, and what the instrument writes down of them.
+
+    The natural value is eta, exp(eta) or, between the bounds, lower + (upper - lower) / (1 + exp(-eta)). A
+    reading is true + sem noise, rounded to the instrument's step and kept inside its range.
+    """
+    if instrument.link == LOG:
         for i in range(eta.shape[0]):
-            out[i] = exp(eta[i])
-    elif kind == LOGIT:
-        low, span = np.float32(lower), np.float32(upper - lower)
+            true[i] = exp(eta[i])
+    elif instrument.link == LOGIT:
+        low, span = np.float32(instrument.lower), np.float32(instrument.upper - instrument.lower)
         for i in range(eta.shape[0]):
-            out[i] = low + span / (_ONE + exp(-eta[i]))
+            true[i] = low + span / (_ONE + exp(-eta[i]))
     else:
         for i in range(eta.shape[0]):
-            out[i] = eta[i]
-
-
-@jit_inlined
-def reading(
-    true: np.float32, noise: np.float32, sem: np.float32, low: np.float32, high: np.float32, step: np.float32,
-    per_step: np.float32,
-) -> np.float32:  # fmt: skip
-    """What an instrument writes down: true + sem noise, rounded to its step and inside its range.
-
-    `per_step` is 1 / step, the same for all members, so that the loop over them holds no division.
-    """
-    steps = np.floor((true + sem * noise) * per_step + _HALF)
-    return min(max(steps * step, low), high)
+            true[i] = eta[i]
+    sem, lowest, highest = np.float32(instrument.sem), np.float32(instrument.low), np.float32(instrument.high)
+    # 1 / step is the same for all members, so that the loop over them holds no division.
+    step, per_step = np.float32(instrument.step), np.float32(1.0 / instrument.step)
+    for i in range(eta.shape[0]):
+        steps = np.floor((true[i] + sem * noise[i]) * per_step + _HALF)
+        observed[i] = min(max(steps * step, lowest), highest)
 
 
 @jit
-def record(true: Array, noise: Array, sem: float, low: float, high: float, step: float, out: Array) -> None:
-    """Readings of many members in float32; see `reading`."""
-    error, lowest, highest = np.float32(sem), np.float32(low), np.float32(high)
-    size, per_step = np.float32(step), np.float32(1.0 / step)
-    for i in range(true.shape[0]):
-        out[i] = reading(true[i], noise[i], error, lowest, highest, size, per_step)
+def measure(instrument: Instrument, eta: Array, noise: Array, true: Array, observed: Array) -> None:
+    """True and observed values in float32, all arrays (records, members); see `measure_block`."""
+    for row in range(eta.shape[0]):
+        measure_block(instrument, eta[row], noise[row], true[row], observed[row])
 
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Kernels that others call, with arguments of the types they call them with."""
-    values, out = np.zeros(2, np.float32), np.empty(2, np.float32)
-    yield inverse_link, (LOGIT, 0.0, 1.0, values, out)
-    yield record, (values, values, 0.1, 0.0, 1.0, 0.1, out)
+    values = np.zeros((1, 2), np.float32)
+    yield measure, (Instrument(LOGIT, 0.0, 1.0, 0.0, 1.0, 0.1, 0.1, 1.0, 0.1), *[values] * 4)

@@ -1,46 +1,132 @@
-"""Linear families: what training leaves behind changes at visits and fades between them.
+"""Responses of a whole cohort on the link scale, for every model family.
 
-With S the sum of impulses, each faded by a factor a per day, and n days since the latest visit,
+Linear families walk from visit to visit: with S the sum of impulses w, each faded by a factor a per day, and
+n days since the latest visit,
 
-    S <- a^n S + w        at a visit with impulse w
+    S <- a^n S + w        at a visit
     G(t) = a^n S          on a day without one
 
-Under the same-day convention a visit counts on its own day, under the next-day convention from the day after.
-Powers of a come from a table: rest days cost nothing, and no value depends on which other days are recorded.
+Under the same-day convention a visit counts on its own day, under the next-day convention from the day
+after. Powers of a come from a table: rest days cost nothing, and no value depends on which other days are
+recorded. The other families walk from day to day.
 
-Responses of a whole cohort, day by day, for every model family.
-
-Members lie innermost and are walked in blocks that fit the first-level cache, so that the day loop
-vectorises. Nothing here is summed over members: results do not depend on the block length.
+Members lie innermost and are walked in blocks that fit a cache. Nothing is summed over members: results do
+not depend on the block length.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.kernels.compile import jit
-from retrowalk.kernels.types import Model, Rates, Schedule
+from retrowalk.kernels.compile import jit, jit_inlined
+from retrowalk.kernels.types import Dynamics, Impulses, Members, Model, Schedule
 
 Array: TypeAlias = NDArray[Any]
 
-# Rows of the state of a block; the last is in use where fitness comes with a delay.
-FITNESS, FATIGUE, DELAY = range(3)
+ONE_COMPONENT, BANISTER, FITNESS_DELAY, VARIABLE_DOSE, NONLINEAR = range(5)
+INCLUSIVE, EXCLUSIVE, FILTER = range(3)
+
+#: Members per block of a linear model: long rows are written faster, and the state fits a second-level cache.
+BLOCK = 16_384
+#: Members per block of the other models: eight rows of float32 fit a 32 KiB first-level cache.
+SHORT_BLOCK = 512
+
+# Rows of the state of a block: linear families, then the others.
+FITNESS, FATIGUE, DELAY, SENSITIVITY = range(4)
+FITNESS_ROW, FATIGUE_ROW, RECENT, FITNESS_DOSE, FATIGUE_DOSE, GAINED, DOSE, TIRING = range(8)
+
+
+def respond(
+    model: Model,
+    schedule: Schedule,
+    dynamics: Dynamics,
+    impulses: Impulses,
+    members: Members,
+    first_pair: int,
+    eta: Array,
+) -> int:
+    """Link-scale values of every member at the recorded days, for one outcome and arm.
+
+    Parameters
+    ----------
+    model, schedule, dynamics, impulses, members : named tuples
+        See `retrowalk.kernels.types`.
+    first_pair : int
+        Cases and draws are numbered together: pair p is case p % cases in draw p // cases.
+    eta : (pairs, records, members) float32
+        Filled with baseline + response for pairs `first_pair`, `first_pair` + 1, ...
+
+    Returns
+    -------
+    int
+        -1, or the first day on which a non-linear step would pass below zero.
+    """
+    if model.family in (VARIABLE_DOSE, NONLINEAR):
+        state = np.empty((8, SHORT_BLOCK), np.float32)
+        return int(_respond_by_day(model, schedule, dynamics, impulses, members, first_pair, state, eta))
+    state = np.empty((4, min(BLOCK, eta.shape[2])), np.float32)
+    fades = np.empty((len(schedule.visit_on) + 1, 3), np.float32)
+    _respond_by_visit(model, schedule, dynamics, impulses, members, first_pair, state, fades, eta)
+    return -1
 
 
 @jit
-def fading(decay: Array, longest: int) -> Array:
-    """a^n of fitness, fatigue and delay, (longest + 1, 3), for n from 0 on, as precise as `decay`."""
-    powers = np.empty((longest + 1, 3), decay.dtype)
-    fill_fading(decay, powers)
-    return powers
+def _respond_by_visit(
+    model: Model, schedule: Schedule, dynamics: Dynamics, impulses: Impulses, members: Members,
+    first_pair: int, state: Array, fades: Array, eta: Array,
+) -> None:  # fmt: skip
+    """`respond` for linear families: G = a^n S at a reading, S <- a^n S + w at a visit."""
+    cases, size, delayed = impulses.gain.shape[0], eta.shape[2], model.family == FITNESS_DELAY
+    for pair in range(eta.shape[0]):
+        draw, case = (first_pair + pair) // cases, (first_pair + pair) % cases
+        _fill_powers(dynamics.decay[draw], fades)
+        sigma = dynamics.sigma[draw]
+        fitness_weight, fatigue_weight = dynamics.weight[draw, 0], dynamics.weight[draw, 1]
+        for begin in range(0, size, BLOCK):
+            end = min(begin + BLOCK, size)
+            fitness, fatigue, delay = state[FITNESS], state[FATIGUE], state[DELAY]
+            sensitivity, z = state[SENSITIVITY], members.z[begin:end]
+            start = members.start[begin:end]
+            for i in range(end - begin):
+                fitness[i] = fatigue[i] = delay[i] = np.float32(0.0)
+                sensitivity[i] = sigma * z[i]
+            latest = 0
+            for day in range(schedule.visit_on.shape[0]):
+                visit, row = schedule.visit_on[day], schedule.record_on[day]
+                for after_visit in range(2):
+                    fade = fades[day - latest]
+                    if after_visit and visit >= 0:
+                        attended = schedule.attended[visit, begin:end]
+                        gain, dose = impulses.gain[case, draw, visit], impulses.dose[case, draw, visit]
+                        for i in range(end - begin):
+                            impulse = np.float32(attended[i]) * (gain + sensitivity[i] * dose)
+                            fitness[i] = fade[FITNESS] * fitness[i] + impulse
+                            fatigue[i] = fade[FATIGUE] * fatigue[i] + impulse
+                        if delayed:
+                            for i in range(end - begin):
+                                impulse = np.float32(attended[i]) * (gain + sensitivity[i] * dose)
+                                delay[i] = fade[DELAY] * delay[i] + impulse
+                        latest = day
+                        fade = fades[0]
+                    # A reading comes before the visit or after it, as the convention has it.
+                    if row >= 0 and (after_visit == 1) == model.same_day:
+                        out = eta[pair, row, begin:end]
+                        up, down = fitness_weight * fade[FITNESS], fatigue_weight * fade[FATIGUE]
+                        for i in range(end - begin):
+                            out[i] = start[i] + (up * fitness[i] - down * fatigue[i])
+                        if delayed:
+                            late = fitness_weight * fade[DELAY]
+                            for i in range(end - begin):
+                                out[i] = out[i] - late * delay[i]
 
 
-@jit
-def fill_fading(decay: Array, powers: Array) -> None:
-    """As `fading`, into `powers`."""
+@jit_inlined
+def _fill_powers(decay: Array, powers: Array) -> None:
+    """a^n of fitness, fatigue and delay for n from 0 on, as precise as single precision allows."""
     for row in range(3):
         power = 1.0
         for n in range(powers.shape[0]):
@@ -49,118 +135,56 @@ def fill_fading(decay: Array, powers: Array) -> None:
 
 
 @jit
-def _train(
-    fitness: Array, fatigue: Array, fade: Array, came: Array, sensitivity: Array, gain: float, dose: float
-) -> None:
-    """S <- a^n S + w of fitness and fatigue; w = gain + sensitivity dose for those who came, else 0."""
-    keep_fitness, keep_fatigue = fade[FITNESS], fade[FATIGUE]
-    for i in range(came.shape[0]):
-        impulse = np.float32(came[i]) * (gain + sensitivity[i] * dose)
-        fitness[i] = keep_fitness * fitness[i] + impulse
-        fatigue[i] = keep_fatigue * fatigue[i] + impulse
+def _respond_by_day(
+    model: Model, schedule: Schedule, dynamics: Dynamics, impulses: Impulses, members: Members,
+    first_pair: int, state: Array, eta: Array,
+) -> int:  # fmt: skip
+    """`respond` for families in which a response depends on what came before."""
+    cases, size, same_day = impulses.gain.shape[0], eta.shape[2], model.same_day
+    for pair in range(eta.shape[0]):
+        draw, case = (first_pair + pair) // cases, (first_pair + pair) % cases
+        decay, exponent, unit = dynamics.decay[draw], dynamics.exponent[draw], dynamics.unit[draw]
+        weight, sigma = dynamics.weight[draw], dynamics.sigma[draw]
+        for begin in range(0, size, SHORT_BLOCK):
+            end = min(begin + SHORT_BLOCK, size)
+            width = end - begin
+            start, z = members.start[begin:end], members.z[begin:end]
+            state[:] = 0.0
+            for day in range(schedule.visit_on.shape[0]):
+                visit, row = schedule.visit_on[day], schedule.record_on[day]
+                for i in range(width):
+                    state[DOSE, i] = state[GAINED, i] = 0.0
+                if visit >= 0:
+                    attended = schedule.attended[visit, begin:end]
+                    gain, dose = impulses.gain[case, draw, visit], impulses.dose[case, draw, visit]
+                    for i in range(width):
+                        came = np.float32(attended[i])
+                        state[DOSE, i] = came * dose
+                        state[GAINED, i] = came * (gain + (sigma * z[i]) * dose)
+                if row >= 0 and not same_day:
+                    _read(state, weight, start, eta[pair, row, begin:end])
+                if model.family == NONLINEAR:
+                    for k in range(2):
+                        if not _wane(state[FITNESS_ROW + k], state[FITNESS_DOSE + k], decay[k], exponent[k],
+                                     unit[k], state[GAINED], state[DOSE], width):  # fmt: skip
+                            return day
+                else:
+                    _tire(state, model.form, decay[3], width)
+                    _accumulate(state[FITNESS_ROW], decay[0], state[GAINED], same_day, width)
+                    _accumulate(state[FATIGUE_ROW], decay[1], state[TIRING], same_day, width)
+                if row >= 0 and same_day:
+                    _read(state, weight, start, eta[pair, row, begin:end])
+    return -1
 
 
-@jit
-def _train_delay(
-    delay: Array, keep: float, came: Array, sensitivity: Array, gain: float, dose: float
-) -> None:
-    for i in range(came.shape[0]):
-        delay[i] = keep * delay[i] + np.float32(came[i]) * (gain + sensitivity[i] * dose)
-
-
-@jit
-def _read(fitness: Array, fatigue: Array, fade: Array, weight: Array, start: Array, out: Array) -> None:
+@jit_inlined
+def _read(state: Array, weight: Array, start: Array, out: Array) -> None:
     """Baseline + weight_G G - weight_H H."""
-    up, down = weight[0] * fade[FITNESS], weight[1] * fade[FATIGUE]
-    for i in range(start.shape[0]):
-        out[i] = start[i] + (up * fitness[i] - down * fatigue[i])
-
-
-@jit
-def _read_delay(delay: Array, scale: float, out: Array) -> None:
     for i in range(out.shape[0]):
-        out[i] = out[i] - scale * delay[i]
+        out[i] = start[i] + (weight[0] * state[FITNESS_ROW, i] - weight[1] * state[FATIGUE_ROW, i])
 
 
-@jit
-def respond_linear(
-    delayed: bool,
-    same_day: bool,
-    visit_on: Array,
-    record_on: Array,
-    attended: Array,
-    gain: Array,
-    dose: Array,
-    fades: Array,
-    weight: Array,
-    sensitivity: Array,
-    start: Array,
-    state: Array,
-    out: Array,
-    first: int,
-    width: int,
-) -> None:
-    """Fill `out` for members `first` to `first` + `width` - 1.
-
-    `fades` is made by `fading`; all else as in `kernels.cohort.respond`.
-    """
-    block = slice(first, first + width)
-    fitness, fatigue, delay = state[FITNESS, :width], state[FATIGUE, :width], state[DELAY, :width]
-    state[:3] = 0.0
-    latest = 0
-    for day in range(visit_on.shape[0]):
-        visit, row = visit_on[day], record_on[day]
-        for counted in (False, True):
-            # The visit comes between the two readings that the conventions ask for.
-            if counted and visit >= 0:
-                fade, came, z = fades[day - latest], attended[visit, block], sensitivity[block]
-                _train(fitness, fatigue, fade, came, z, gain[visit], dose[visit])
-                if delayed:
-                    _train_delay(delay, fade[DELAY], came, z, gain[visit], dose[visit])
-                latest = day
-            if row >= 0 and counted == same_day:
-                fade = fades[day - latest]
-                _read(fitness, fatigue, fade, weight, start[block], out[row, block])
-                if delayed:
-                    _read_delay(delay, weight[0] * fade[DELAY], out[row, block])
-
-
-#: Members per block of a linear model: long rows are written faster, and the state fits a second-level cache.
-BLOCK = 16_384
-#: Members per block of the other models: eight rows of float32 fit a 32 KiB first-level cache.
-SHORT_BLOCK = 512
-
-ONE_COMPONENT, BANISTER, FITNESS_DELAY, VARIABLE_DOSE, NONLINEAR = range(5)
-INCLUSIVE, EXCLUSIVE, FILTER = range(3)
-
-# Rows of the state of a block.
-FITNESS_ROW, FATIGUE_ROW, RECENT, FITNESS_DOSE, FATIGUE_DOSE, GAINED, DOSE, TIRING = range(8)
-ROWS = 8
-
-
-@jit
-def is_linear(family: int) -> bool:
-    """Whether responses to loads add up, so that days without a visit need no step."""
-    return family in (ONE_COMPONENT, BANISTER, FITNESS_DELAY)
-
-
-@jit
-def _receive(state: Array, attended: Array, sensitivity: Array, gain: float, dose: float, width: int) -> None:
-    """Impulses of one visit: `GAINED` weighs every modality by its gain, `DOSE` does not."""
-    for i in range(width):
-        came = np.float32(attended[i])
-        state[DOSE, i] = came * dose
-        state[GAINED, i] = came * (gain + sensitivity[i] * dose)
-
-
-@jit
-def _rest(state: Array, width: int) -> None:
-    for i in range(width):
-        state[DOSE, i] = 0.0
-        state[GAINED, i] = 0.0
-
-
-@jit
+@jit_inlined
 def _tire(state: Array, form: int, decay_recent: float, width: int) -> None:
     """What the day adds to fatigue under `variable_dose`: it grows with the recent load."""
     if form == INCLUSIVE:
@@ -178,7 +202,7 @@ def _tire(state: Array, form: int, decay_recent: float, width: int) -> None:
             state[TIRING, i] = state[RECENT, i]
 
 
-@jit
+@jit_inlined
 def _accumulate(row: Array, decay: float, added: Array, same_day: bool, width: int) -> None:
     """G(t) = a G(t-1) + w(t), or under the next-day convention G(t+1) = a (G(t) + w(t))."""
     if same_day:
@@ -189,7 +213,7 @@ def _accumulate(row: Array, decay: float, added: Array, same_day: bool, width: i
             row[i] = decay * (row[i] + added[i])
 
 
-@jit
+@jit_inlined
 def _wane(
     row: Array, total: Array, rate: float, exponent: float, unit: float, added: Array, dose: Array, width: int
 ) -> bool:
@@ -207,95 +231,16 @@ def _wane(
     return valid
 
 
-@jit
-def _advance(
-    state: Array,
-    family: int,
-    form: int,
-    same_day: bool,
-    decay: Array,
-    exponent: Array,
-    unit: Array,
-    width: int,
-) -> bool:
-    """One day of a model that is not linear: `decay` as in `respond`."""
-    if family == NONLINEAR:
-        up = _wane(state[FITNESS_ROW], state[FITNESS_DOSE], decay[0], exponent[0], unit[0],
-                   state[GAINED], state[DOSE], width)  # fmt: skip
-        down = _wane(state[FATIGUE_ROW], state[FATIGUE_DOSE], decay[1], exponent[1], unit[1],
-                     state[GAINED], state[DOSE], width)  # fmt: skip
-        return up and down
-    _tire(state, form, decay[3], width)
-    _accumulate(state[FITNESS_ROW], decay[0], state[GAINED], same_day, width)
-    _accumulate(state[FATIGUE_ROW], decay[1], state[TIRING], same_day, width)
-    return True
+def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Kernels that others call, with arguments of the types they call them with."""
 
+    def single(*shape: int) -> Array:
+        return np.ones(shape, np.float32)
 
-@jit
-def _record(state: Array, weight: Array, start: Array, out: Array, width: int) -> None:
-    """X = weight_G G - weight_H H, added to the baseline on the link scale."""
-    for i in range(width):
-        out[i] = start[i] + (weight[0] * state[FITNESS_ROW, i] - weight[1] * state[FATIGUE_ROW, i])
-
-
-@jit
-def respond(
-    model: Model,
-    schedule: Schedule,
-    rates: Rates,
-    draw: int,
-    gain: Array,
-    dose: Array,
-    sensitivity: Array,
-    start: Array,
-    state: Array,
-    out: Array,
-) -> int:
-    """Link-scale values of every member at the recorded days, for one outcome, arm and draw.
-
-    Parameters
-    ----------
-    model, schedule, rates : named tuples
-        See `kernels.arguments`; `draw` is the row of `rates`.
-    gain, dose : (visits,) float32
-        Sum over modalities of gain times impulse [SD], and of impulse [reference sessions].
-    sensitivity, start : (members,) float32
-        A member's own addition to every gain [SD]; baseline on the link scale.
-    state : (ROWS, BLOCK) float32
-        Workspace.
-    out : (records, members) float32
-        Filled with baseline + response.
-
-    Returns
-    -------
-    int
-        -1, or the first day on which a nonlinear step would pass below zero.
-    """
-    family, same_day = model.family, model.same_day
-    visit_on, record_on, attended = schedule.visit_on, schedule.record_on, schedule.attended
-    decay, weight = rates.decay[draw], rates.weight[draw]
-    exponent, unit = rates.exponent[draw], rates.unit[draw]
-    linear = is_linear(family)
-    fades = fading(decay, visit_on.shape[0])
-    length = BLOCK if linear else SHORT_BLOCK
-    for first in range(0, out.shape[1], length):
-        width = min(length, out.shape[1] - first)
-        if linear:
-            respond_linear(family == FITNESS_DELAY, same_day, visit_on, record_on, attended, gain, dose,
-                           fades, weight, sensitivity, start, state, out, first, width)  # fmt: skip
-            continue
-        block = slice(first, first + width)
-        state[:] = 0.0
-        for day in range(visit_on.shape[0]):
-            visit, row = visit_on[day], record_on[day]
-            if visit >= 0:
-                _receive(state, attended[visit, block], sensitivity[block], gain[visit], dose[visit], width)
-            else:
-                _rest(state, width)
-            if row >= 0 and not same_day:
-                _record(state, weight, start[block], out[row, block], width)
-            if not _advance(state, family, model.form, same_day, decay, exponent, unit, width):
-                return day
-            if row >= 0 and same_day:
-                _record(state, weight, start[block], out[row, block], width)
-    return -1
+    days, attended = np.zeros(1, np.int32), np.ones((1, 2), np.bool_)
+    schedule = Schedule(days, days, attended, attended)
+    dynamics = Dynamics(single(1, 4), single(1, 2), single(1, 2), single(1, 2), single(1))
+    members = Members(single(2), single(2), single(2), single(2))
+    for family in (BANISTER, VARIABLE_DOSE):
+        yield respond, (Model(family, INCLUSIVE, False), schedule, dynamics,
+                        Impulses(single(1, 1, 1), single(1, 1, 1)), members, 0, single(1, 1, 2))  # fmt: skip

@@ -1,16 +1,17 @@
-"""What kernels are told, as named tuples: numba compiles them like their parts, and calls stay readable."""
+"""Arguments of kernels as named tuples: numba compiles them like their parts, and calls stay readable."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
 
 class Model(NamedTuple):
-    """Which recurrences run: constants of `kernels.cohort`, and whether a load counts on its own day."""
+    """Which recurrence runs: constants of `kernels.responses`, and whether a load counts on its own day."""
 
     family: int
     form: int
@@ -24,24 +25,18 @@ class Schedule(NamedTuple):
     ----------
     visit_on, record_on : (days,) int32
         Visit, row of the results on each day; -1 where the day has none.
-    recorded : (records,) int64
-        The days that are recorded, ascending.
-    pattern : (visits,) int32
-        Which visits load alike: the same number for the same loads.
     attended : (visits, members) bool
     assessed : (records, members) bool
     """
 
     visit_on: Array
     record_on: Array
-    recorded: Array
-    pattern: Array
     attended: Array
     assessed: Array
 
 
-class Rates(NamedTuple):
-    """How one outcome comes and goes, by draw of the parameters; all (draws, n) float32 but sigma (draws,).
+class Dynamics(NamedTuple):
+    """How fast one outcome responds and fades, by draw: all (draws, n) float32 but sigma (draws,).
 
     Attributes
     ----------
@@ -60,14 +55,14 @@ class Rates(NamedTuple):
     sigma: Array
 
 
-class Drive(NamedTuple):
-    """What programmes load, by case and draw.
+class Impulses(NamedTuple):
+    """Impulses of the visits, by case and draw.
 
     Attributes
     ----------
-    gain : (cases, draws, patterns or visits) float32
+    gain : (cases, draws, visits) float32
         Sum over modalities of gain times impulse [SD].
-    dose : (cases, draws, patterns or visits) float32
+    dose : (cases, draws, visits) float32
         Sum over modalities of impulses [reference sessions].
     """
 
@@ -94,13 +89,13 @@ class Members(NamedTuple):
     base_observed: Array
 
 
-class Measure(NamedTuple):
+class Instrument(NamedTuple):
     """How an outcome is measured and judged.
 
     Attributes
     ----------
-    kind : int
-        Link, see `kernels.links`.
+    link : int
+        `IDENTITY`, `LOG` or `LOGIT` of `kernels.readings`.
     lower, upper : float
         Bounds of a logit link.
     low, high, step, sem : float
@@ -109,7 +104,7 @@ class Measure(NamedTuple):
         Direction of benefit (+1, -1) and minimal important change.
     """
 
-    kind: int
+    link: int
     lower: float
     upper: float
     low: float
@@ -140,29 +135,76 @@ class Statistics(NamedTuple):
     responders: Array
 
 
-class Tally(NamedTuple):
-    """What is carried from one chunk of members to the next, by (case, draw, record).
+class Buffers(NamedTuple):
+    """What `kernels.statistics.summarize` adds to, and what it works in.
+
+    The first five belong to a slot: one is enough where all members come at once, else there is one for each
+    case, draw and record, and it is carried from one chunk of members to the next.
 
     Attributes
     ----------
-    shift : (..., 3) float32
-        A true value, a true change and a change as measured, near which all lie.
-    ranges : (..., 2, 2) float32
-        Where quantiles of true values and true changes are sought: see `kernels.quantiles.range_of`.
-    sums : (..., 3, 2, LANES) float64
-        See `kernels.moments.add_moments`.
-    past : (..., 3) int64
-        Members past the minimal important change, as in `Statistics.responders`.
-    sizes, ends : (..., 2, BUCKETS + 1) int32
-        Values in each bucket; where those of the buckets sought end in `kept`.
-    kept : (n,) float32
-        Values of all buckets sought, whatever they are of.
+    shift : (slots, 3) float32
+        A true value, a true change and a change as measured, near which all others lie.
+    ranges : (slots, 2, 2) float32
+        Centre and scale of the buckets of true values and of true changes.
+    sums : (slots, 3, 2, LANES) float64
+        Partial sums of deviations from `shift` and of their squares.
+    members : (slots, 4) int64
+        How many are past the minimal important change, as in `Statistics.responders`; how many are assessed.
+    counts : (slots, 2, BUCKETS + 1) int32
+        Members in each bucket; the last holds those who are not assessed.
+    values : (3, TOGETHER) float32
+        True values, true changes and changes as measured of one block of members.
+    lanes : (2, LANES) float32
+    totals : (2, LANES) float64
+    bucket_of : (TOGETHER,) int32
+    groups : (BUCKETS / GROUP,) int32
+        Members in each group of buckets.
+    ordered : (EXACT,) float32
     """
 
     shift: Array
     ranges: Array
     sums: Array
-    past: Array
-    sizes: Array
-    ends: Array
-    kept: Array
+    members: Array
+    counts: Array
+    values: Array
+    lanes: Array
+    totals: Array
+    bucket_of: Array
+    groups: Array
+    ordered: Array
+
+
+#: Partial sums, each of every LANES-th value: a fixed order of addition that vector registers can follow.
+LANES = 64
+#: Members who go through all steps together: their numbers stay in the first-level cache. Sixteen to a lane.
+TOGETHER = 16 * LANES
+#: Cohorts of up to so many members have exact quantiles; those of larger ones are counted in buckets.
+EXACT = 256
+#: Buckets as wide as the first one beside the centre, on either side of it; then as many of twice the width
+#: and so on, `OCTAVES` times in all.
+STEPS = 256
+OCTAVES = 12
+#: Buckets on one side of the centre and on both.
+SIDE = STEPS * OCTAVES
+BUCKETS = 2 * SIDE
+#: Buckets that are skipped at once on the way to a rank.
+GROUP = 64
+
+
+def buffers(slots: int) -> Buffers:
+    """Buffers for `kernels.statistics.summarize`; it clears them itself."""
+    return Buffers(
+        shift=np.empty((slots, 3), np.float32),
+        ranges=np.empty((slots, 2, 2), np.float32),
+        sums=np.empty((slots, 3, 2, LANES)),
+        members=np.empty((slots, 4), np.int64),
+        counts=np.empty((slots, 2, BUCKETS + 1), np.int32),
+        values=np.empty((3, TOGETHER), np.float32),
+        lanes=np.empty((2, LANES), np.float32),
+        totals=np.empty((2, LANES)),
+        bucket_of=np.empty(TOGETHER, np.int32),
+        groups=np.empty(BUCKETS // GROUP, np.int32),
+        ordered=np.empty(EXACT, np.float32),
+    )
