@@ -38,39 +38,33 @@ def exp(x: np.float32) -> np.float32:
     return series * power.view(np.float32)  # type: ignore[no-any-return]  # numba reads the bits as a number
 
 
-@jit_inlined
-def measure_block(instrument: Instrument, eta: Array, noise: Array, true: Array, observed: Array) -> None:
-    """Natural values of one block of members, and what the instrument writes down of them.
-
-    The natural value is eta, exp(eta) or, between the bounds, lower + (upper - lower) / (1 + exp(-eta)). A
-    reading is true + sem noise, rounded to the instrument's step and kept inside its range.
-    """
-    if instrument.link == LOG:
-        for i in range(eta.shape[0]):
-            true[i] = exp(eta[i])
-    elif instrument.link == LOGIT:
-        low, span = np.float32(instrument.lower), np.float32(instrument.upper - instrument.lower)
-        for i in range(eta.shape[0]):
-            true[i] = low + span / (_ONE + exp(-eta[i]))
-    else:
-        for i in range(eta.shape[0]):
-            true[i] = eta[i]
-    sem, lowest, highest = np.float32(instrument.sem), np.float32(instrument.low), np.float32(instrument.high)
-    # 1 / step is the same for all members, so that the loop over them holds no division.
-    step, per_step = np.float32(instrument.step), np.float32(1.0 / instrument.step)
-    for i in range(eta.shape[0]):
-        steps = np.floor((true[i] + sem * noise[i]) * per_step + _HALF)
-        observed[i] = min(max(steps * step, lowest), highest)
-
-
 @jit
 def measure(instrument: Instrument, eta: Array, noise: Array, true: Array, observed: Array) -> None:
-    """True and observed values in float32, all arrays (records, members); see `measure_block`."""
-    for row in range(eta.shape[0]):
-        measure_block(instrument, eta[row], noise[row], true[row], observed[row])
+    """True and observed values in float32 from link-scale values and errors, all arrays (n,).
+
+    The true value is eta, exp(eta), or lower + (upper - lower) / (1 + exp(-eta)). A reading is true +
+    sem noise, rounded to the instrument's step and kept inside its range.
+    """
+    size = eta.shape[0]
+    if instrument.link == LOG:
+        for i in range(size):
+            true[i] = exp(eta[i])
+    elif instrument.link == LOGIT:
+        lower, span = np.float32(instrument.lower), np.float32(instrument.upper - instrument.lower)
+        for i in range(size):
+            true[i] = lower + span / (_ONE + exp(-eta[i]))
+    else:
+        for i in range(size):
+            true[i] = eta[i]
+    sem, low, high = np.float32(instrument.sem), np.float32(instrument.low), np.float32(instrument.high)
+    # 1 / step is the same for all members, so that the loop over them holds no division.
+    step, per_step = np.float32(instrument.step), np.float32(1.0 / instrument.step)
+    for i in range(size):
+        steps = np.floor((true[i] + sem * noise[i]) * per_step + _HALF)
+        observed[i] = min(max(steps * step, low), high)
 
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Kernels that others call, with arguments of the types they call them with."""
-    values = np.zeros((1, 2), np.float32)
+    values = np.zeros(2, np.float32)
     yield measure, (Instrument(LOGIT, 0.0, 1.0, 0.0, 1.0, 0.1, 0.1, 1.0, 0.1), *[values] * 4)

@@ -36,20 +36,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.kernels.compile import jit, jit_inlined
-from retrowalk.kernels.readings import IDENTITY, measure_block
+from retrowalk.kernels.readings import IDENTITY, measure
 from retrowalk.kernels.types import (
     BUCKETS,
-    EXACT,
     GROUP,
     LANES,
     SIDE,
-    STEPS,
     TOGETHER,
     Buffers,
     Instrument,
     Members,
     Statistics,
     buffers,
+    empty_statistics,
 )
 
 Array: TypeAlias = NDArray[Any]
@@ -57,6 +56,8 @@ Array: TypeAlias = NDArray[Any]
 # Rows of `Buffers.values` and, of responders and members assessed, of `Buffers.members`.
 TRUE, CHANGE, OBSERVED = range(3)
 TRULY, SEEN, FALSE, ASSESSED = range(4)
+# Of `switches`.
+OPENING, CLOSING, COUNTED = range(3)
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _MANTISSA, _BIAS = np.int32(15), np.int32(127 << 8)
@@ -68,7 +69,7 @@ _TINY = 1e-30
 @jit
 def summarize(
     assessed: Array, instrument: Instrument, members: Members, noise: Array, probabilities: Array,
-    opening: bool, closing: bool, first_pair: int, eta: Array, buffers: Buffers, out: Statistics,
+    switches: Array, first_pair: int, eta: Array, buffers: Buffers, out: Statistics,
 ) -> None:  # fmt: skip
     """Add members to the buffers and, with the last of them, fill the statistics.
 
@@ -79,181 +80,209 @@ def summarize(
         Standard normal errors of measurement.
     probabilities : (quantiles,) float64
         Ascending.
-    opening, closing : bool
-        Whether these are the first and the last members of the cohort.
+    switches : (3,) int64
+        Whether these are the first and whether they are the last members of the cohort; how many kinds of
+        values are counted in buckets (0 or 2). They are read from memory, since the compiler would
+        make one copy of all loops for each value of an argument that is the same throughout.
     first_pair, eta
         As in `kernels.responses.respond`.
     buffers : Buffers
         Of one slot where the call is opening and closing, else of one for each case, draw and record.
     """
-    cases, records, size = out.level.shape[0], eta.shape[1], eta.shape[2]
-    sign, minimum = np.float32(instrument.sign), np.float32(instrument.minimum)
-    whole = opening and closing
-    exact = whole and size <= EXACT
+    cases, records, size = out.responders.shape[0], eta.shape[1], eta.shape[2]
+    ranges, sums, tally, values = buffers.ranges, buffers.sums, buffers.members, buffers.values
+    kinds = values.shape[0]
     for pair in range(eta.shape[0]):
         draw, case = (first_pair + pair) // cases, (first_pair + pair) % cases
         for record in range(records):
-            slot = 0 if whole else (first_pair + pair) * records + record
-            shift, ranges = buffers.shift[slot], buffers.ranges[slot]
-            sums, tally, counts = buffers.sums[slot], buffers.members[slot], buffers.counts[slot]
-            present, values = assessed[record], buffers.values
-            begin, choosing_shift = 0, opening
-            if opening:
-                sums[:] = 0.0
-                tally[:] = 0
-                if not exact:
-                    counts[:] = 0
-                while begin < size - 1 and not present[begin]:
-                    begin += 1
-                if not present[begin]:
-                    begin = 0
-            while begin < size:
-                end = begin + 1 if choosing_shift else min(begin + TOGETHER, size)
-                width, some = end - begin, present[begin:end]
-                true, change, observed = values[TRUE, :width], values[CHANGE, :width], values[OBSERVED, :width]
-                measure_block(instrument, eta[pair, record, begin:end], noise[record, begin:end], true, observed)
-                base_true, base_observed = members.base_true[begin:end], members.base_observed[begin:end]
-                for i in range(width):
-                    change[i] = true[i] - base_true[i]
-                    observed[i] -= base_observed[i]
-                if choosing_shift:
-                    # Sums are of deviations from the first member assessed: equal values then have an SD of
-                    # 0, exactly, and others lose no digits that single precision has.
-                    shift[TRUE], shift[CHANGE], shift[OBSERVED] = true[0], change[0], observed[0]
-                    begin, choosing_shift = 0, False
-                    continue
-                for k in range(3):
-                    _add_moments(values[k, :width], some, shift[k], buffers.lanes, sums[k])
-                _count_responders(change, observed, some, sign, minimum, tally)
-                if not exact:
-                    for k in range(2):
-                        if opening and begin == 0:
-                            mean, sd = _mean_sd(sums[k], shift[k], tally[ASSESSED], buffers.totals)
+            slot = 0 if sums.shape[0] == 1 else (first_pair + pair) * records + record
+            if switches[OPENING]:
+                _clear(slot, switches[COUNTED], buffers)
+            for begin in range(0, size, TOGETHER):
+                width = min(TOGETHER, size - begin)
+                end = begin + width
+                measure(instrument, eta[pair, record, begin:end], noise[record, begin:end],
+                        values[TRUE, :width], values[OBSERVED, :width])  # fmt: skip
+                _subtract_baseline(
+                    record, begin, width, assessed, members.base_true, members.base_observed, buffers
+                )
+                if switches[OPENING] and begin == 0:
+                    _choose_shift(slot, width, buffers)
+                _add_moments(slot, width, buffers)
+                _count_responders(
+                    slot, width, np.float32(instrument.sign), np.float32(instrument.minimum), buffers
+                )
+                first, last = switches[OPENING] and begin == 0, switches[CLOSING] and begin + width == size
+                if first or last:
+                    number = tally[slot, ASSESSED]
+                    for k in range(kinds):
+                        mean, sd = _mean_sd(slot, k, number, buffers)
+                        if first and k < ranges.shape[1]:
                             known = sd > _TINY and sd < math.inf
-                            ranges[k, 0] = mean if known else shift[k]
-                            ranges[k, 1] = 1.0 / (sd if known else instrument.step)
-                        _count(values[k, :width], some, ranges[k, 0], ranges[k, 1], buffers.bucket_of, counts[k])
-                begin = end
-            if closing:
-                number = tally[ASSESSED]
-                for k in range(3):
-                    mean, sd = _mean_sd(sums[k], shift[k], number, buffers.totals)
-                    moments = out.level if k == TRUE else (out.change if k == CHANGE else out.observed)
-                    moments[case, draw, 0, record], moments[case, draw, 1, record] = mean, sd
-                    out.responders[case, draw, k, record] = tally[k] / number if number > 0 else math.nan
-                    if k < OBSERVED:
-                        quantile = (out.level_quantile if k == TRUE else out.change_quantile)[case, draw]
-                        rounded_mean, rounded_sd = np.float32(mean), np.float32(sd)
-                        if not (rounded_sd > _ZERO and rounded_sd < math.inf):
-                            only = rounded_mean if number == 1 or rounded_sd == _ZERO else np.float32(math.nan)
-                            for q in range(probabilities.shape[0]):
-                                quantile[q, record] = only
-                        elif exact:
-                            _exact_quantiles(values[k, :size], present, number, probabilities, buffers.ordered,
-                                             quantile, record)  # fmt: skip
-                        else:
-                            _read_quantiles(counts[k], ranges[k], number, probabilities, buffers.groups,
-                                            quantile, record)  # fmt: skip
+                            ranges[slot, k, 0] = mean if known else buffers.shift[slot, k]
+                            ranges[slot, k, 1] = 1.0 / (sd if known else instrument.step)
+                        if last:
+                            out.moments[k, case, draw, 0, record] = mean
+                            out.moments[k, case, draw, 1, record] = sd
+                            share = tally[slot, k] / number if number > 0 else math.nan
+                            out.responders[case, draw, k, record] = share
+                for k in range(switches[COUNTED]):
+                    _count(slot, k, width, buffers)
+                    if last:
+                        _read_quantiles(slot, k, case, draw, record, probabilities, buffers, out)
 
 
 @jit_inlined
-def _add_moments(values: Array, present: Array, shift: np.float32, lanes: Array, sums: Array) -> None:
-    """Add deviations from `shift` and their squares, of those present, to (2, LANES) partial sums.
+def _clear(slot: int, counted: int, buffers: Buffers) -> None:
+    for k in range(buffers.values.shape[0]):
+        for j in range(LANES):
+            buffers.sums[slot, k, 0, j] = buffers.sums[slot, k, 1, j] = 0.0
+    for k in range(counted):
+        for b in range(BUCKETS + 1):
+            buffers.counts[slot, k, b] = 0
+    for k in range(buffers.members.shape[1]):
+        buffers.members[slot, k] = 0
+
+
+@jit_inlined
+def _subtract_baseline(
+    record: int, begin: int, width: int, assessed: Array, base_true: Array, base_observed: Array,
+    buffers: Buffers,
+) -> None:  # fmt: skip
+    """From true and observed values of one block to changes; copy who is assessed."""
+    values, present = buffers.values, buffers.present
+    # An index that is a sum might be negative for all the compiler knows, unless its parts have no sign.
+    first = np.uint64(begin)
+    for i in range(np.uint64(width)):
+        values[CHANGE, i] = values[TRUE, i] - base_true[first + i]
+        values[OBSERVED, i] -= base_observed[first + i]
+        present[i] = assessed[record, first + i]
+    for i in range(width, (width + LANES - 1) // LANES * LANES):
+        present[i] = False
+
+
+@jit_inlined
+def _choose_shift(slot: int, width: int, buffers: Buffers) -> None:
+    """The values of the first member assessed.
+
+    Equal values then have an SD of 0, exactly, and others lose no digits that single precision has.
+    """
+    first = 0
+    while first < width - 1 and not buffers.present[first]:
+        first += 1
+    for k in range(buffers.values.shape[0]):
+        buffers.shift[slot, k] = buffers.values[k, first]
+
+
+@jit_inlined
+def _add_moments(slot: int, width: int, buffers: Buffers) -> None:
+    """Add deviations and their squares to the partial sums.
 
     Sixteen values of a lane are summed in single precision, which costs less than 1e-6 of their size; all
     else is double.
     """
-    linear, square = lanes[0], lanes[1]
-    for j in range(LANES):
-        linear[j] = square[j] = _ZERO
-    for first in range(0, values.shape[0], LANES):
-        # A slice, because an index that is a sum might be negative for all the compiler knows.
-        part, counted = values[first : first + LANES], present[first : first + LANES]
-        for j in range(part.shape[0]):
-            deviation = part[j] - shift if counted[j] else _ZERO
-            linear[j] += deviation
-            square[j] += deviation * deviation
-    for j in range(LANES):
-        sums[0, j] += linear[j]
-        sums[1, j] += square[j]
+    lanes, sums = buffers.lanes, buffers.sums
+    for k in range(buffers.values.shape[0]):
+        shift = buffers.shift[slot, k]
+        for j in range(LANES):
+            lanes[0, j] = lanes[1, j] = _ZERO
+        for m in range((width + LANES - 1) // LANES):
+            for j in range(LANES):
+                deviation = buffers.laned_values[k, m, j] - shift if buffers.laned_present[m, j] else _ZERO
+                lanes[0, j] += deviation
+                lanes[1, j] += deviation * deviation
+        for j in range(LANES):
+            sums[slot, k, 0, j] += lanes[0, j]
+            sums[slot, k, 1, j] += lanes[1, j]
 
 
 @jit_inlined
-def _mean_sd(sums: Array, shift: np.float32, number: int, totals: Array) -> tuple[float, float]:
-    """Mean and standard deviation (n - 1) from the sums of `_add_moments`; NaN where there is none.
+def _mean_sd(slot: int, k: int, number: int, buffers: Buffers) -> tuple[float, float]:
+    """Mean and standard deviation (n - 1) from the partial sums; NaN where there is none.
 
     With d the deviations from `shift`, mean = shift + sum d / n and
     SD^2 = (sum d^2 - (sum d)^2 / n) / (n - 1); lanes are added in pairs, in a fixed order.
     """
-    for k in range(2):
-        for j in range(LANES):
-            totals[k, j] = sums[k, j]
-        width = LANES // 2
-        while width > 0:
-            for j in range(width):
-                totals[k, j] += totals[k, width + j]
-            width //= 2
+    sums, totals = buffers.sums, buffers.totals
+    for j in range(LANES):
+        totals[0, j] = sums[slot, k, 0, j]
+        totals[1, j] = sums[slot, k, 1, j]
+    width = LANES // 2
+    while width > 0:
+        for j in range(width):
+            totals[0, j] += totals[0, width + j]
+            totals[1, j] += totals[1, width + j]
+        width //= 2
     linear, square = totals[0, 0], totals[1, 0]
     mean, sd = math.nan, math.nan
     if number > 0:
-        mean = shift + linear / number
+        mean = buffers.shift[slot, k] + linear / number
     if number > 1:
         sd = math.sqrt(max((square - linear * (linear / number)) / (number - 1), 0.0))
     return mean, sd
 
 
 @jit_inlined
-def _count_responders(
-    change: Array, observed: Array, present: Array, sign: np.float32, minimum: np.float32, tally: Array
-) -> None:
+def _count_responders(slot: int, width: int, sign: np.float32, minimum: np.float32, buffers: Buffers) -> None:
     """Count who is past the minimal important change truly, as measured, and only as measured."""
+    values, present = buffers.values, buffers.present
     truly = seen = both = number = 0
-    for i in range(change.shape[0]):
-        true = present[i] & (sign * change[i] >= minimum)
-        noted = present[i] & (sign * observed[i] >= minimum)
+    for i in range(width):
+        true = present[i] & (sign * values[CHANGE, i] >= minimum)
+        noted = present[i] & (sign * values[OBSERVED, i] >= minimum)
         number += present[i]
         truly += true
         seen += noted
         both += true & noted
-    tally[TRULY] += truly
-    tally[SEEN] += seen
-    tally[FALSE] += seen - both
-    tally[ASSESSED] += number
+    buffers.members[slot, TRULY] += truly
+    buffers.members[slot, SEEN] += seen
+    buffers.members[slot, FALSE] += seen - both
+    buffers.members[slot, ASSESSED] += number
 
 
 @jit_inlined
-def _count(
-    values: Array, present: Array, centre: np.float32, scale: np.float32, bucket_of: Array, counts: Array
-) -> None:
-    """Count those present in their buckets; what is no number counts as infinite.
+def _count(slot: int, k: int, width: int, buffers: Buffers) -> None:
+    """Count true values or changes of one block in their buckets; what is no number counts as infinite.
 
     Numbers of buckets never fall where values rise, so that ranks can be sought in buckets.
     """
-    for i in range(values.shape[0]):
-        bits = np.float32(abs(values[i] - centre) * scale + _ONE).view(np.int32)
+    centre, scale = buffers.ranges[slot, k, 0], buffers.ranges[slot, k, 1]
+    for i in range(width):
+        value = buffers.values[k, i]
+        bits = np.float32(abs(value - centre) * scale + _ONE).view(np.int32)
         j = min(max(np.int32(np.int32(bits >> _MANTISSA) - _BIAS), np.int32(0)), _LAST)
-        bucket = np.int32(_LAST - j) if values[i] < centre else np.int32(_SIDE + j)
-        bucket_of[i] = bucket if present[i] else _NOBODY
-    for i in range(values.shape[0]):
-        counts[bucket_of[i]] += 1
-
-
-@jit_inlined
-def _edge(j: int) -> float:
-    """Distance from the centre, in units of the scale, at which the j-th bucket of a side begins."""
-    return float(1 << (j // STEPS)) * (1.0 + (j % STEPS) / STEPS) - 1.0
+        bucket = np.int32(_LAST - j) if value < centre else np.int32(_SIDE + j)
+        buffers.bucket_of[i] = bucket if buffers.present[i] else _NOBODY
+    for i in range(width):
+        buffers.counts[slot, k, np.uint64(buffers.bucket_of[i])] += 1
 
 
 @jit_inlined
 def _read_quantiles(
-    counts: Array, range_: Array, number: int, probabilities: Array, groups: Array, out: Array, record: int
+    slot: int,
+    k: int,
+    case: int,
+    draw: int,
+    record: int,
+    probabilities: Array,
+    buffers: Buffers,
+    out: Statistics,
 ) -> None:
-    """Quantiles of `number` values from their buckets; see the module's docstring."""
-    for g in range(groups.shape[0]):
-        total = np.int32(0)
-        for b in range(g * GROUP, (g + 1) * GROUP):
-            total += counts[b]
+    """Quantiles of true values or changes from their buckets; see the module's docstring."""
+    counts, groups, edges = buffers.counts, buffers.groups, buffers.edges
+    number = buffers.members[slot, ASSESSED]
+    mean, sd = out.moments[k, case, draw, 0, record], out.moments[k, case, draw, 1, record]
+    if not (sd > _ZERO and sd < math.inf):
+        only = mean if number == 1 or sd == _ZERO else np.float32(math.nan)
+        for q in range(probabilities.shape[0]):
+            out.quantiles[k, case, draw, q, record] = only
+        return
+    for g in range(BUCKETS // GROUP):
+        total = 0
+        for b in range(GROUP):
+            total += counts[slot, k, g * GROUP + b]
         groups[g] = total
+    centre, scale = float(buffers.ranges[slot, k, 0]), float(buffers.ranges[slot, k, 1])
     bucket = before = 0
     for q in range(probabilities.shape[0]):
         position = probabilities[q] * (number - 1)
@@ -262,47 +291,46 @@ def _read_quantiles(
         walk, passed, below, value = bucket, before, 0.0, 0.0
         for upper in range(2):
             wanted = min(rank + upper, number - 1)
-            while passed + counts[walk] <= wanted:
+            while passed + counts[slot, k, walk] <= wanted:
                 if walk % GROUP == 0 and passed + groups[walk // GROUP] <= wanted:
                     passed += groups[walk // GROUP]
                     walk += GROUP
                 else:
-                    passed += counts[walk]
+                    passed += counts[slot, k, walk]
                     walk += 1
-            share = (wanted - passed + 0.5) / counts[walk]
-            j = walk - SIDE if walk >= SIDE else SIDE - 1 - walk
-            near, far = _edge(j), _edge(j + 1)
-            distance = near + share * (far - near) if walk >= SIDE else -(far - share * (far - near))
-            value = range_[0] + distance / range_[1]
+            share = (wanted - passed + 0.5) / counts[slot, k, walk]
+            value = centre + (edges[walk] + share * (edges[walk + 1] - edges[walk])) / scale
             if upper == 0:
                 bucket, before, below = walk, passed, value
-        out[q, record] = below + (position - rank) * (value - below)
+        out.quantiles[k, case, draw, q, record] = below + (position - rank) * (value - below)
 
 
-@jit_inlined
-def _exact_quantiles(
-    values: Array, present: Array, number: int, probabilities: Array, ordered: Array, out: Array, record: int
-) -> None:
-    """Quantiles by linear interpolation between order statistics of those present (Shell 1959)."""
-    used = 0
-    for i in range(values.shape[0]):
-        if present[i]:
-            ordered[used] = values[i]
-            used += 1
-    gap = 121
-    while gap > 0:
-        for i in range(gap, used):
-            place, value = i, ordered[i]
-            while place >= gap and ordered[place - gap] > value:
-                ordered[place] = ordered[place - gap]
-                place -= gap
-            ordered[place] = value
-        gap //= 3
-    for q in range(probabilities.shape[0]):
-        position = probabilities[q] * (number - 1)
-        rank = int(math.floor(position))
-        below, above = ordered[rank], ordered[min(rank + 1, number - 1)]
-        out[q, record] = below + (position - rank) * (above - below)
+def exact_quantiles(values: Array, assessed: Array, probabilities: Array) -> Array:
+    """Quantiles of those assessed by linear interpolation between order statistics, as by `numpy.quantile`.
+
+    Parameters
+    ----------
+    values : (pairs, records, members) float32
+    assessed : (records, members) bool
+    probabilities : (quantiles,)
+
+    Returns
+    -------
+    (pairs, quantiles, records)
+
+    Examples
+    --------
+    >>> values = np.array([[[3.0, 1.0, 2.0, 9.0]]], np.float32)
+    >>> exact_quantiles(values, np.array([[True, True, True, False]]), np.array([0.25, 0.5])).ravel()
+    array([1.5, 2. ])
+    """
+    ordered = np.sort(np.where(assessed, values, np.float32(np.inf)), axis=-1)
+    number = assessed.sum(axis=-1)
+    position = probabilities[:, None] * np.maximum(number - 1, 0)
+    rank, records = np.floor(position).astype(np.int64), np.arange(len(number))
+    below = ordered[:, records, rank]
+    above = ordered[:, records, np.minimum(rank + 1, np.maximum(number - 1, 0))]
+    return np.where(number > 0, below + (position - rank) * (above - below), np.nan)
 
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
@@ -313,6 +341,4 @@ def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
 
     members = Members(single(2), single(2), single(2), single(2))
     instrument = Instrument(IDENTITY, 0.0, 1.0, -np.inf, np.inf, 0.1, 0.1, 1.0, 1.0)
-    statistics = Statistics(*(single(1, 1, size, 1) for size in (2, 1, 2, 1, 2, 3)))
-    yield summarize, (np.ones((1, 2), np.bool_), instrument, members, single(1, 2), np.array([0.5]), True, True,
-                      0, single(1, 1, 2), buffers(1), statistics)  # fmt: skip
+    yield summarize, (np.ones((1, 2), np.bool_), instrument, members, single(1, 2), np.array([0.5]), np.array([1, 1, 2]), 0, single(1, 1, 2), buffers(1), empty_statistics(1, 1, 1, 1))  # fmt: skip

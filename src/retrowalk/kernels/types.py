@@ -116,23 +116,37 @@ class Instrument(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What is kept of one outcome, (cases, draws, n, records) float32.
+    """Statistics over members of one outcome, all float32.
 
     Attributes
     ----------
-    level, change, observed : n = 2
+    moments : (3, cases, draws, 2, records)
         Mean and SD of true values, true changes and changes as measured.
-    level_quantile, change_quantile : n = quantiles
-    responders : n = 3
+    quantiles : (2, cases, draws, quantiles, records)
+        Of true values and true changes.
+    responders : (cases, draws, 3, records)
         Shares past the minimal important change: truly, as measured, as measured without being true.
     """
 
-    level: Array
-    level_quantile: Array
-    change: Array
-    change_quantile: Array
-    observed: Array
+    moments: Array
+    quantiles: Array
     responders: Array
+
+    def by_name(self) -> dict[str, Array]:
+        """Arrays (cases, draws, n, records) under the names by which `simulation.variables` knows them."""
+        return {
+            "level": self.moments[0], "level_quantile": self.quantiles[0], "change": self.moments[1],
+            "change_quantile": self.quantiles[1], "observed": self.moments[2], "responders": self.responders,
+        }  # fmt: skip
+
+
+def empty_statistics(cases: int, draws: int, quantiles: int, records: int) -> Statistics:
+    """Empty arrays for `kernels.statistics.summarize` to fill."""
+    return Statistics(
+        np.empty((3, cases, draws, 2, records), np.float32),
+        np.empty((2, cases, draws, quantiles, records), np.float32),
+        np.empty((cases, draws, 3, records), np.float32),
+    )
 
 
 class Buffers(NamedTuple):
@@ -144,23 +158,26 @@ class Buffers(NamedTuple):
     Attributes
     ----------
     shift : (slots, 3) float32
-        A true value, a true change and a change as measured, near which all others lie.
+        A true value, a true change and a change as measured: sums are of deviations from them.
     ranges : (slots, 2, 2) float32
         Centre and scale of the buckets of true values and of true changes.
     sums : (slots, 3, 2, LANES) float64
-        Partial sums of deviations from `shift` and of their squares.
+        Partial sums of deviations and of their squares.
     members : (slots, 4) int64
         How many are past the minimal important change, as in `Statistics.responders`; how many are assessed.
     counts : (slots, 2, BUCKETS + 1) int32
         Members in each bucket; the last holds those who are not assessed.
-    values : (3, TOGETHER) float32
-        True values, true changes and changes as measured of one block of members.
+    values, laned_values : (3, TOGETHER) and (3, 16, LANES) float32
+        True values, true changes and changes as measured of one block of members, in the same memory.
+    present, laned_present : (TOGETHER,) and (16, LANES) bool
+        Who of the block is assessed, in the same memory.
     lanes : (2, LANES) float32
     totals : (2, LANES) float64
     bucket_of : (TOGETHER,) int32
     groups : (BUCKETS / GROUP,) int32
         Members in each group of buckets.
-    ordered : (EXACT,) float32
+    edges : (BUCKETS + 1,) float64
+        Where buckets begin and end, in units of 1 / scale from the centre.
     """
 
     shift: Array
@@ -169,11 +186,14 @@ class Buffers(NamedTuple):
     members: Array
     counts: Array
     values: Array
+    laned_values: Array
+    present: Array
+    laned_present: Array
     lanes: Array
     totals: Array
     bucket_of: Array
     groups: Array
-    ordered: Array
+    edges: Array
 
 
 #: Partial sums, each of every LANES-th value: a fixed order of addition that vector registers can follow.
@@ -195,16 +215,29 @@ GROUP = 64
 
 def buffers(slots: int) -> Buffers:
     """Buffers for `kernels.statistics.summarize`; it clears them itself."""
+    values, present = np.empty((3, TOGETHER), np.float32), np.empty(TOGETHER, np.bool_)
     return Buffers(
         shift=np.empty((slots, 3), np.float32),
         ranges=np.empty((slots, 2, 2), np.float32),
         sums=np.empty((slots, 3, 2, LANES)),
         members=np.empty((slots, 4), np.int64),
         counts=np.empty((slots, 2, BUCKETS + 1), np.int32),
-        values=np.empty((3, TOGETHER), np.float32),
+        values=values,
+        laned_values=values.reshape(3, -1, LANES),
+        present=present,
+        laned_present=present.reshape(-1, LANES),
         lanes=np.empty((2, LANES), np.float32),
         totals=np.empty((2, LANES)),
         bucket_of=np.empty(TOGETHER, np.int32),
         groups=np.empty(BUCKETS // GROUP, np.int32),
-        ordered=np.empty(EXACT, np.float32),
+        edges=_EDGES,
     )
+
+
+def _edges() -> NDArray[np.float64]:
+    j = np.arange(SIDE + 1)
+    side = np.ldexp(1.0 + (j % STEPS) / STEPS, j // STEPS) - 1.0
+    return np.concatenate([-side[:0:-1], side])
+
+
+_EDGES = _edges()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -150,9 +151,13 @@ class ModelSettings(Block):
     """Exponent of the non-linear decay of fitness: 1 unless given."""
     exponent_fatigue: Exponent | None = None
     """Exponent of the non-linear decay of fatigue: 1 unless given."""
-    superposition: Annotated[bool, Field(strict=True)] = True
-    """Whether responses of a linear model are summed from responses to unit loads, which is faster; off, the
-    days are walked for every case. The numbers agree to single precision."""
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, value: object) -> object:
+        if isinstance(value, Mapping) and "superposition" in value:
+            sentence = "was removed: every model now walks through the days; delete this line"
+            raise refuse_several([(("superposition",), sentence)])
+        return value
 
     @model_validator(mode="after")
     def _settings_fit_family(self) -> ModelSettings:

@@ -9,28 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.catalogue import outcomes
-from retrowalk.kernels.responses import BLOCK, ROWS, respond
-from retrowalk.kernels.streaming import empty_tally
-from retrowalk.kernels.summaries import WHOLE, summarize_daily, summarize_superposed
-from retrowalk.kernels.types import Drive, Measure, Members, Model, Rates, Schedule, Statistics
+from retrowalk.kernels.responses import respond
+from retrowalk.kernels.statistics import summarize
+from retrowalk.kernels.types import Members, Schedule, Statistics, buffers, empty_statistics
 from retrowalk.scenario import scenario_from_data
-from retrowalk.simulation.arms import ArmPlan
+from retrowalk.simulation.arms import ArmPlan, recorded_days
 from retrowalk.simulation.case import Setting, prepare
 from retrowalk.simulation.people import recruit
-from retrowalk.simulation.pieces import Course, arguments, lay_course, schedule_of
+from retrowalk.simulation.pieces import Course, Work, course_of, schedule_of
 from retrowalk.words import QUANTILES
 
 Array: TypeAlias = NDArray[Any]
-
-#: Sizes of the statistics of an outcome, in the order of `kernels.arguments.Statistics`.
-STATISTICS = (2, len(QUANTILES), 2, len(QUANTILES), 2, 3)
 
 
 @dataclass(frozen=True)
@@ -43,19 +39,18 @@ class CoreWork:
         Traits by outcome.
     noise : (outcomes, assessments, members) float32
         Standard normal errors of measurement.
-    statistics : tuple of six arrays (outcomes, 1, 1, size, assessments)
-        Outputs of `summarize` and `superpose`.
+    results : tuple of Statistics
+        Output of `summarize`, by outcome.
     curves : (outcomes, days, members) float32
         Output of `follow`: every day of every member on the link scale.
     """
 
     setting: Setting
-    daily: Course
-    superposed: Course
+    course: Course
     schedule: Schedule
     members: tuple[Members, ...]
     noise: Array
-    statistics: tuple[Array, ...]
+    results: tuple[Statistics, ...]
     curves: Array
 
     @property
@@ -73,6 +68,12 @@ class CoreWork:
         """Member-outcome-days."""
         return int(self.people * len(self.members) * (self.plan.visit_on.shape[0] - 1))
 
+    @property
+    def statistics(self) -> tuple[Array, ...]:
+        """Six tables (outcomes, 1, 1, n, assessments), under the names of `kernels.types.Statistics.by_name`."""
+        by_outcome = [tuple(result.by_name().values()) for result in self.results]
+        return tuple(np.stack(tables) for tables in zip(*by_outcome, strict=True))
+
     @cached_property
     def link(self) -> Array:
         """Links and instruments, (outcomes, 7)."""
@@ -86,24 +87,20 @@ class CoreWork:
     @property
     def gain(self) -> Array:
         """Impulses weighed by gains, (outcomes, visits)."""
-        return self.daily.drive.gain[0, 0]  # type: ignore[no-any-return]  # arrays have no typed items here
+        return self.course.gain[0, 0]  # type: ignore[no-any-return]  # arrays have no typed items here
 
     @property
     def dose(self) -> Array:
         """Impulses, (visits,)."""
-        return self.daily.drive.dose[0, 0]  # type: ignore[no-any-return]  # arrays have no typed items here
+        return self.course.dose[0, 0]  # type: ignore[no-any-return]  # arrays have no typed items here
 
     def sigma(self, k: int) -> float:
         """SD of responses between members."""
         return float(np.float32(self.setting.parameters.response_sd[0, k]))
 
     def summarize(self, pool: Executor | None = None) -> None:
-        """Fill `statistics` day by day; one piece of work per outcome where there is a pool of threads."""
-        self._share(partial(self._summarize, summarize_daily, self.daily), pool)
-
-    def superpose(self, pool: Executor | None = None) -> None:
-        """Fill `statistics` by superposition."""
-        self._share(partial(self._summarize, summarize_superposed, self.superposed), pool)
+        """Fill `results`; one piece of work per outcome where there is a pool of threads."""
+        self._share(self._summarize, pool)
 
     def follow(self, pool: Executor | None = None) -> None:
         """Fill `curves`."""
@@ -114,30 +111,25 @@ class CoreWork:
         for _ in map(work, every) if pool is None else pool.map(work, every):
             pass
 
-    def _summarize(self, kernel: Callable[..., int], course: Course, k: int) -> None:
-        model, rates, drive, measure = self._told[course.superposed][k]
-        kernel(model, self.schedule, rates, drive, self.members[k], measure, self.noise[k],
-               np.array(QUANTILES), WHOLE, empty_tally(0, 0, 0),
-               Statistics(*(out[k] for out in self.statistics)))  # fmt: skip
+    def _summarize(self, k: int) -> None:
+        work, members, assessed = self._works[k], self.members[k], self.schedule.assessed
+        eta = np.empty((1, *assessed.shape), np.float32)
+        respond(work.model, self.schedule, work.dynamics, work.impulses, members, 0, eta)
+        summarize(assessed, work.instrument, members, self.noise[k], np.array(QUANTILES), np.array([1, 1, 2]), 0,
+                  eta, buffers(1), self.results[k])  # fmt: skip
 
     def _follow(self, k: int) -> None:
-        model, rates, drive, _ = self._told[False][k]
-        every_day = np.arange(self.curves.shape[1], dtype=np.int32)
-        respond(
-            model, self.schedule._replace(record_on=every_day), rates, 0, drive.gain[0, 0], drive.dose[0, 0],
-            rates.sigma[0] * self.members[k].z, self.members[k].start, np.empty((ROWS, BLOCK), np.float32),
-            self.curves[k],
-        )  # fmt: skip
+        work = self._works[k]
+        every_day = self.schedule._replace(record_on=np.arange(self.curves.shape[1], dtype=np.int32))
+        respond(work.model, every_day, work.dynamics, work.impulses, self.members[k], 0, self.curves[None, k])
 
     @cached_property
-    def _told(self) -> dict[bool, list[tuple[Model, Rates, Drive, Measure]]]:
-        """What kernels are told by outcome, day by day and by superposition."""
-        return {
-            course.superposed: [
-                arguments(self.setting, course, k, slice(0, 1)) for k in range(len(self.members))
-            ]
-            for course in (self.daily, self.superposed)
-        }
+    def _works(self) -> list[Work]:
+        people = recruit(self.setting.scenario, 0)
+        return [
+            Work(self.setting, self.course, people, self.schedule, k, slice(0, 1))
+            for k in range(len(self.members))
+        ]
 
 
 def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves: bool = True) -> CoreWork:
@@ -148,7 +140,7 @@ def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves:
     members, count, weeks : int
         Members, outcomes (the first of the catalogue), weeks with three visits and one assessment each.
     curves : bool
-        Whether `CoreWork.follow` will be called; without it no room is made for its output.
+        Whether `CoreWork.follow` will be called; without it its output takes no memory.
     """
     walk = {"modality": "walk", "per_week": 3, "minutes": 30, "backward_share": 0.4}
     scenario = scenario_from_data({
@@ -159,11 +151,11 @@ def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves:
     })  # fmt: skip
     setting = prepare(scenario)
     people = recruit(scenario, 0)
-    daily, superposed = (lay_course([setting], 0, superposed=chosen) for chosen in (False, True))
-    schedule = schedule_of(setting, daily, people)
-    days = schedule.recorded.tolist()
+    course = course_of([setting], 0)
+    schedule = schedule_of(setting, course, people)
+    days = list(recorded_days(scenario))
     traits = tuple(people.members(measure, days[0]) for measure in setting.measures)
     noise = np.stack([people.noise(measure, days) for measure in setting.measures])
-    statistics = tuple(np.empty((count, 1, 1, size, len(days)), np.float32) for size in STATISTICS)
-    room = np.zeros((count, len(daily.plan.visit_on), members) if curves else (0, 0, 0), np.float32)
-    return CoreWork(setting, daily, superposed, schedule, traits, noise, statistics, room)
+    results = tuple(empty_statistics(1, 1, len(QUANTILES), len(days)) for _ in range(count))
+    curves_ = np.zeros((count, len(course.plan.visit_on), members) if curves else (0, 0, 0), np.float32)
+    return CoreWork(setting, course, schedule, traits, noise, results, curves_)

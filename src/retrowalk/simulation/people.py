@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from retrowalk.catalogue import baseline, measurement, outcomes
 from retrowalk.cohort import attendance_mask, baseline_z, fill_measurement_noise, response_z, weeks_completed
 from retrowalk.errors import InputError
-from retrowalk.kernels.readings import IDENTITY, LOG, LOGIT, inverse_link, record
-from retrowalk.kernels.types import Measure as KernelMeasure
-from retrowalk.kernels.types import Members
+from retrowalk.kernels import readings
+from retrowalk.kernels.readings import IDENTITY, LOG, LOGIT
+from retrowalk.kernels.types import Instrument, Members
 from retrowalk.model.links import Link
 from retrowalk.scenario import Scenario
 from retrowalk.scenario.participants import InclusionLimits, UserBaseline
@@ -60,10 +60,10 @@ class Measure:
     link: tuple[float, ...]
     benefit: tuple[float, float]
 
-    def for_kernels(self) -> KernelMeasure:
+    def for_kernels(self) -> Instrument:
         """The same as kernels take it."""
         kind, lower, upper, low, high, step, sem = self.link
-        return KernelMeasure(int(kind), lower, upper, low, high, step, sem, *self.benefit)
+        return Instrument(int(kind), lower, upper, low, high, step, sem, *self.benefit)
 
 
 def measures(scenario: Scenario) -> tuple[Measure, ...]:
@@ -163,10 +163,8 @@ def _members(people: People, measure: Measure, first_day: int) -> Members:
     z = np.asarray(response_z(*drawn), np.float32)
     score = baseline_z(*drawn, (measure.low, measure.high))
     start = np.asarray(measure.mu + measure.sd * score, np.float32)
-    kind, lower, upper, lowest, highest, step, sem = measure.link
     true, observed = np.empty_like(start), np.empty_like(start)
-    inverse_link(int(kind), lower, upper, start, true)
-    record(true, people.noise(measure, [first_day])[0], sem, lowest, highest, step, observed)
+    readings.measure(measure.for_kernels(), start, people.noise(measure, [first_day])[0], true, observed)
     return Members(z, start, true, observed)
 
 

@@ -1,12 +1,12 @@
-"""Cases that differ only in what visits load walk through their days together; how they are laid out.
+"""From prepared cases to pieces of work that threads can take, in any order, with the same bits.
 
-From settled cases to pieces of work that threads can take, in any order, with the same bits.
+Cases that differ only in what visits load share their people and schedule, and run together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from retrowalk.catalogue import modalities
 from retrowalk.errors import RunError
-from retrowalk.kernels.streaming import empty_tally, read_quantiles, seek_quantiles
-from retrowalk.kernels.summaries import (
-    COLLECTING,
-    COUNTING,
-    OPENING,
-    WHOLE,
-    follow,
-    summarize_daily,
-    summarize_superposed,
+from retrowalk.kernels import readings, responses, statistics
+from retrowalk.kernels.types import (
+    EXACT,
+    Dynamics,
+    Impulses,
+    Instrument,
+    Members,
+    Model,
+    Schedule,
+    buffers,
+    empty_statistics,
 )
-from retrowalk.kernels.types import Drive, Measure, Model, Rates, Schedule, Statistics, Tally
 from retrowalk.model.family import FAMILIES
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import ArmPlan
@@ -33,12 +34,21 @@ from retrowalk.simulation.case import Setting, impulses
 from retrowalk.simulation.people import MANY, People, presence, recruit
 from retrowalk.words import QUANTILES
 
-#: Cases that walk through their days together; what is kept for each is small.
+Arrays = Mapping[str, NDArray[Any]]
+Piece = Callable[[], None]
+
+#: Cases that run together; what is kept for each is small.
 TOGETHER = 64
-#: Members, or impulses, times cases that walk through their days together.
+#: Members, or impulses, times cases that run together.
 AT_MOST = 2**22
-#: Patterns of load that superposition follows side by side; with more the days are walked for each case.
-PATTERNS = 8
+#: Members times draws of a piece: what is kept of them stays in the caches.
+AT_ONCE = 65_536
+#: Draws of a piece at most, so that few members keep all threads busy too.
+DRAWS_AT_ONCE = 25
+#: Bytes of link-scale values between the two kernels, unless those of one case and draw take more.
+ETA_BYTES = 2**20
+#: Replicates and arms share one counter of the random numbers; a scenario has at most 64 arms.
+ARMS_AT_MOST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +59,15 @@ class Course:
     ----------
     plan : ArmPlan
         Of the first of the cases.
-    pattern : (visits,) int32
-        Which visits load alike.
-    superposed : bool
-        Whether the days are walked once for all cases; follows from the scenario alone.
-    drive : Drive
-        Impulses, (cases, draws, outcomes, patterns or visits) and (cases, draws, patterns or visits).
+    gain : (cases, draws, outcomes, visits) float32
+        Impulses weighed by gains [SD].
+    dose : (cases, draws, visits) float32
+        Impulses [reference sessions].
     """
 
     plan: ArmPlan
-    pattern: NDArray[np.int32]
-    superposed: bool
-    drive: Drive
+    gain: NDArray[np.float32]
+    dose: NDArray[np.float32]
 
 
 def together(settings: Iterable[Setting]) -> Iterator[list[Setting]]:
@@ -69,7 +76,7 @@ def together(settings: Iterable[Setting]) -> Iterator[list[Setting]]:
     known: tuple[Any, ...] = ()
     most = 1
     for setting in settings:
-        key = _alike(setting)
+        key = _shared(setting)
         if run and (key != known or len(run) == most):
             yield run
             run = []
@@ -81,68 +88,38 @@ def together(settings: Iterable[Setting]) -> Iterator[list[Setting]]:
 
 
 def _most(setting: Setting) -> int:
-    """How many cases may walk together without holding much: members, or impulses of every draw."""
-    loads = 1
-    for plan in setting.arms:
-        pattern = _pattern(plan)
-        loads = max(loads, len(set(pattern.tolist())) if _may_superpose(setting, pattern) else len(pattern))
-    impulses_of_case = len(setting.parameters.dose_exponent) * len(setting.measures) * loads
+    """How many cases may run together without holding much: members, or impulses of every draw."""
+    visits = max((len(plan.days) for plan in setting.arms), default=1)
+    impulses_of_case = len(setting.parameters.dose_exponent) * len(setting.measures) * max(1, visits)
     return max(1, min(TOGETHER, AT_MOST // max(setting.scenario.population.size, impulses_of_case)))
 
 
-def _alike(setting: Setting) -> tuple[Any, ...]:
-    """What cases must share to walk through their days together."""
+def _shared(setting: Setting) -> tuple[Any, ...]:
+    """What cases must share to run together."""
     run, rates = setting.scenario, setting.rates
     arms = tuple(
-        (plan.visit_on.tobytes(), plan.record_on.tobytes(), _pattern(plan).tobytes(),
-         plan.attendance, plan.spread, plan.hazard)
+        (plan.visit_on.tobytes(), plan.record_on.tobytes(), plan.attendance, plan.spread, plan.hazard)
         for plan in setting.arms
-    )  # fmt: skip
+    )
     numbers = tuple(a.tobytes() for a in (rates.decay, rates.exponent, rates.unit, rates.weight,
                                           setting.parameters.response_sd))  # fmt: skip
     return (
         run.seed, run.population.size, run.replicates, run.people, run.adherence.dropout, run.record,
-        run.model.superposition, setting.convention, setting.measures, arms, numbers,
+        setting.convention, setting.measures, arms, numbers,
     )  # fmt: skip
 
 
-def _pattern(plan: ArmPlan) -> NDArray[np.int32]:
-    """Number the visits by what they load, in the order of first appearance."""
-    seen: dict[bytes, int] = {}
-    return np.array([seen.setdefault(row.tobytes(), len(seen)) for row in plan.loads], np.int32)
-
-
-def _may_superpose(setting: Setting, pattern: NDArray[np.int32]) -> bool:
-    run = setting.scenario
-    linear = run.record == "summaries" and FAMILIES[setting.convention.family].linear
-    return linear and run.model.superposition and len(np.unique(pattern)) <= PATTERNS
-
-
-def lay_course(settings: Sequence[Setting], arm: int, *, superposed: bool | None = None) -> Course:
-    """Lay out one arm of cases that are alike; `superposed` overrules what the scenario says."""
-    first = settings[0]
-    plan = first.arms[arm]
-    pattern = _pattern(plan)
-    if superposed is None:
-        superposed = _may_superpose(first, pattern)
-    chosen = np.unique(pattern, return_index=True)[1] if superposed else np.arange(len(pattern))
+def course_of(settings: Sequence[Setting], arm: int) -> Course:
+    """One arm of cases that run together."""
     groups = {name: modality.group for name, modality in modalities().items()}
-    driven = [
-        impulses(setting.arms[arm].loads[chosen], groups, setting.parameters, setting.convention)
-        for setting in settings
-    ]
-    return Course(plan, pattern, superposed, Drive(*(np.stack(part) for part in zip(*driven, strict=True))))
-
-
-Arrays = Mapping[str, NDArray[Any]]
-Piece = Callable[[], None]
-
-#: Members times draws of a piece: what is kept of them stays in the caches.
-AT_ONCE = 65_536
-#: Draws of a piece at most, so that few members keep all threads busy too.
-DRAWS_AT_ONCE = 25
-#: Replicates and arms share one counter of the random numbers; a scenario has at most 64 arms.
-ARMS_AT_MOST = 64
+    gains, doses = [], []
+    for setting in settings:
+        # Most visits are alike, and sums over modalities take time.
+        loads, kinds = np.unique(setting.arms[arm].loads, axis=0, return_inverse=True)
+        gain, dose = impulses(loads, groups, setting.parameters, setting.convention)
+        gains.append(gain[..., kinds])
+        doses.append(dose[..., kinds])
+    return Course(settings[0].arms[arm], np.stack(gains), np.stack(doses))
 
 
 def pieces(settings: Sequence[Setting], arrays: Arrays, rows: slice) -> Iterator[Piece]:
@@ -151,11 +128,11 @@ def pieces(settings: Sequence[Setting], arrays: Arrays, rows: slice) -> Iterator
     Parameters
     ----------
     settings : sequence of Setting
-        Cases that `courses.together` put together, as many as there are rows.
+        Cases that `together` put together, as many as there are rows.
     """
     first = settings[0]
     scenario, draws = first.scenario, len(first.parameters.dose_exponent)
-    courses = [lay_course(settings, arm) for arm in range(len(first.arms))]
+    courses = [course_of(settings, arm) for arm in range(len(first.arms))]
     step = max(1, min(DRAWS_AT_ONCE, AT_ONCE // scenario.population.size))
     for replicate in range(scenario.replicates):
         for arm, course in enumerate(courses):
@@ -166,129 +143,143 @@ def pieces(settings: Sequence[Setting], arrays: Arrays, rows: slice) -> Iterator
             for k in range(len(first.measures)):
                 for begin in range(0, draws, step):
                     where = (rows, slice(begin, min(begin + step, draws)), replicate, arm)
-                    yield partial(_fill, first, course, people, schedule, k, arrays, where)
+                    work = Work(first, course, people, schedule, k, where[1])
+                    yield partial(work.fill, arrays, where)
 
 
 def schedule_of(setting: Setting, course: Course, people: People) -> Schedule:
     """Days, attendance and assessments of one arm for the people of one replicate."""
     attended, assessed = presence(people, course.plan, setting.scenario)
-    recorded = np.flatnonzero(course.plan.record_on >= 0)
-    return Schedule(course.plan.visit_on, course.plan.record_on, recorded, course.pattern, attended, assessed)
+    return Schedule(course.plan.visit_on, course.plan.record_on, attended, assessed)
 
 
-def _fill(
-    setting: Setting, course: Course, people: People, schedule: Schedule, k: int, arrays: Arrays,
-    where: tuple[Any, ...],
-) -> None:  # fmt: skip
-    """Compute outcome `k` of a piece and copy it to its place."""
-    if setting.scenario.record == "summaries":
-        found = _summarize(setting, course, people, schedule, k, where[1])
-    else:
-        found = _follow(setting, course, people, schedule, k, where[1])
-    for ending, values in found.items():
-        arrays[setting.scenario.outcomes[k] + ending][where] = values
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One outcome of one arm in some cases and draws, for the people of one replicate."""
 
+    setting: Setting
+    course: Course
+    people: People
+    schedule: Schedule
+    outcome: int
+    draws: slice
 
-def arguments(setting: Setting, course: Course, k: int, draws: slice) -> tuple[Model, Rates, Drive, Measure]:
-    """What kernels are told of outcome `k` and some draws."""
-    convention, rate = setting.convention, setting.rates
-    family = FAMILIES[convention.family]
-    form = family.forms.index(convention.form) if family.forms else 0
-    model = Model(family.number, form, convention.impulse == "same_day")
-    sigma = setting.parameters.response_sd[draws, k]
-    by_outcome = (array[draws, k] for array in (rate.decay, rate.exponent, rate.unit, rate.weight))
-    chosen = (*by_outcome, sigma)
-    driven = (course.drive.gain[:, draws, k], course.drive.dose[:, draws])
-    return (
-        model,
-        Rates(*(np.ascontiguousarray(array, np.float32) for array in chosen)),
-        Drive(*(np.ascontiguousarray(array) for array in driven)),
-        setting.measures[k].for_kernels(),
-    )
+    @property
+    def model(self) -> Model:
+        """Family, form and convention as kernels take them."""
+        convention = self.setting.convention
+        family = FAMILIES[convention.family]
+        form = family.forms.index(convention.form) if family.forms else 0
+        return Model(family.number, form, convention.impulse == "same_day")
 
+    @property
+    def dynamics(self) -> Dynamics:
+        """Decays and weights of the draws."""
+        rates, place = self.setting.rates, (self.draws, self.outcome)
+        arrays = (rates.decay, rates.exponent, rates.unit, rates.weight, self.setting.parameters.response_sd)
+        return Dynamics(*(np.ascontiguousarray(array[place], np.float32) for array in arrays))
 
-def _no_noise(days: int, size: int) -> NDArray[np.float32]:
-    return np.zeros((days, size), np.float32)
+    @property
+    def impulses(self) -> Impulses:
+        """Impulses of the draws."""
+        gain, dose = self.course.gain[:, self.draws, self.outcome], self.course.dose[:, self.draws]
+        return Impulses(np.ascontiguousarray(gain), np.ascontiguousarray(dose))
 
+    @property
+    def instrument(self) -> Instrument:
+        """Link, instrument and minimal important change."""
+        return self.setting.measures[self.outcome].for_kernels()
 
-def _told(
-    setting: Setting, course: Course, people: People, schedule: Schedule, k: int, draws: slice, *,
-    noisy: bool = True,
-) -> tuple[Any, ...]:  # fmt: skip
-    model, rates, drive, measure = arguments(setting, course, k, draws)
-    days = schedule.recorded.tolist()
-    members = people.members(setting.measures[k], days[0])
-    # Nothing is measured anew while values are collected.
-    noise = people.noise(setting.measures[k], days) if noisy else _no_noise(len(days), people.size)
-    return model, schedule, rates, drive, members, measure, noise
+    def fill(self, arrays: Arrays, place: tuple[Any, ...]) -> None:
+        """Compute and copy to `arrays` at `place`."""
+        record = self.setting.scenario.record
+        results = self.summaries() if record == "summaries" else self.values()
+        for ending, values in results.items():
+            arrays[self.setting.scenario.outcomes[self.outcome] + ending][place] = values
 
+    def summaries(self) -> dict[str, NDArray[Any]]:
+        """Statistics by ending of the variable's name, (cases, draws, n, records), `MANY` members at a time."""
+        cases, records = len(self.course.gain), len(self.schedule.assessed)
+        draws, size = self.draws.stop - self.draws.start, self.people.size
+        exact, probabilities = size <= EXACT, np.array(QUANTILES)
+        out, room = empty_statistics(cases, draws, len(QUANTILES), records), buffers(1)
+        if size > MANY:
+            room = buffers(cases * draws * records)
+        tables = out.by_name()
+        added = {row.kernel: row for row in variables.SUMMARIES.values() if row.kernel not in tables}
+        tables |= {name: np.zeros((cases, draws, records)) for name in added}
+        for begin in range(0, size, MANY):
+            part = self._part(begin, begin + MANY)
+            members, noise = part._traits()
+            switches = np.array([begin == 0, begin + MANY >= size, 0 if exact else 2], np.int64)
+            for first, eta in part._link_values(members):
+                statistics.summarize(
+                    part.schedule.assessed, self.instrument, members, noise, probabilities, switches, first,
+                    eta, room, out,
+                )  # fmt: skip
+                if exact or added:
+                    true, observed = part._measured(eta, noise)
+                    change, pairs = true - members.base_true, np.arange(first, first + len(eta))
+                    place = pairs % cases, pairs // cases
+                    for name in added:
+                        terms = getattr(statistics, name)(true, change, observed - members.base_observed)
+                        total = np.where(part.schedule.assessed, terms, 0.0).sum(axis=-1)
+                        tables[name][place] += total / self.schedule.assessed.sum(axis=1)
+                    for k, values in enumerate((true, change) if exact else ()):
+                        quantiles = statistics.exact_quantiles(values, part.schedule.assessed, probabilities)
+                        out.quantiles[k][place] = quantiles
+        return {ending: tables[row.kernel] for ending, row in variables.SUMMARIES.items()}
 
-def _summarize(
-    setting: Setting, course: Course, people: People, schedule: Schedule, k: int, draws: slice
-) -> dict[str, NDArray[np.float32]]:
-    """Statistics of outcome `k`, (cases, draws, n, days) by ending of the variable's name."""
-    cases, count, days = len(course.drive.gain), draws.stop - draws.start, len(schedule.recorded)
-    out = _room(cases, count, days)
-    statistics, probabilities = Statistics(*out.values()), np.array(QUANTILES)
-    kernel: Callable[..., int] = summarize_superposed if course.superposed else summarize_daily
-
-    def run(stage: int, begin: int, tally: Tally) -> None:
-        end = begin + MANY
-        part = schedule if people.size <= MANY else _part(schedule, begin, end)
-        told = _told(setting, course, people.part(begin, end), part, k, draws, noisy=stage != COLLECTING)
-        _check(kernel(*told, probabilities, stage, tally, statistics), course.plan.name)
-
-    if people.size <= MANY:
-        run(WHOLE, 0, empty_tally(0, 0, 0))
-    else:
-        in_chunks(run, people.size, empty_tally(cases, count, days), schedule, statistics)
-    return out
-
-
-def in_chunks(
-    run: Callable[[int, int, Tally], None], size: int, tally: Tally, schedule: Schedule,
-    statistics: Statistics,
-) -> None:  # fmt: skip
-    """Go through the members twice, `MANY` at a time: little is kept, and the statistics are exact."""
-    counts, probabilities = schedule.assessed.sum(axis=1), np.array(QUANTILES)
-    for begin in range(0, size, MANY):
-        run(COUNTING if begin else OPENING, begin, tally)
-    used = seek_quantiles(tally, counts, probabilities, statistics)
-    tally = tally._replace(kept=np.empty(used, np.float32))
-    for begin in range(0, size, MANY):
-        run(COLLECTING, begin, tally)
-    read_quantiles(tally, counts, probabilities, statistics)
-
-
-def _part(schedule: Schedule, begin: int, end: int) -> Schedule:
-    attended, assessed = (
-        np.ascontiguousarray(flags[:, begin:end]) for flags in (schedule.attended, schedule.assessed)
-    )
-    return schedule._replace(attended=attended, assessed=assessed)
-
-
-def _room(cases: int, draws: int, days: int) -> dict[str, NDArray[np.float32]]:
-    sizes = {"statistic": len(variables.STATISTICS), "quantile": len(QUANTILES), "kind": len(variables.KINDS)}
-    return {
-        ending: np.empty((cases, draws, sizes[spec.dims[-2]], days), np.float32)
-        for ending, spec in variables.SUMMARIES.items()
-    }
-
-
-def _follow(
-    setting: Setting, course: Course, people: People, schedule: Schedule, k: int, draws: slice
-) -> dict[str, NDArray[np.float32]]:
-    told = _told(setting, course, people, schedule, k, draws)
-    shape = (len(course.drive.gain), draws.stop - draws.start, len(schedule.recorded), people.size)
-    true, observed = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    run: Callable[..., int] = follow
-    _check(run(*told, true, observed), course.plan.name)
-    return {"": true.swapaxes(-1, -2), "_observed": observed.swapaxes(-1, -2)}
-
-
-def _check(fault: int, arm: str) -> None:
-    if fault >= 0:
-        raise RunError(
-            f"arms.{arm}: on day {fault} a step of the non-linear model would pass below zero; "
-            "choose longer time constants or smaller exponents"
+    def values(self) -> dict[str, NDArray[Any]]:
+        """True and observed values of every member, (cases, draws, members, records)."""
+        cases, draws, assessed = (
+            len(self.course.gain),
+            self.draws.stop - self.draws.start,
+            self.schedule.assessed,
         )
+        members, noise = self._traits()
+        both = np.empty((2, draws * cases, *assessed.shape), np.float32)
+        for first, eta in self._link_values(members):
+            both[:, first : first + len(eta)] = self._measured(eta, noise)
+        both[1][:, ~assessed] = np.nan
+        true, observed = both.reshape(2, draws, cases, *assessed.shape).transpose(0, 2, 1, 4, 3)
+        return {"": true, "_observed": observed}
+
+    def _measured(self, eta: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """True and observed values, (2, pairs, records, members)."""
+        both, errors = np.empty((2, *eta.shape), np.float32), np.broadcast_to(noise, eta.shape)
+        readings.measure(
+            self.instrument, eta.reshape(-1), errors.reshape(-1), both[0].reshape(-1), both[1].reshape(-1)
+        )
+        return both
+
+    def _part(self, begin: int, end: int) -> Work:
+        """The same for members `begin` to `end` - 1."""
+        if begin == 0 and end >= self.people.size:
+            return self
+        schedule = self.schedule._replace(
+            attended=np.ascontiguousarray(self.schedule.attended[:, begin:end]),
+            assessed=np.ascontiguousarray(self.schedule.assessed[:, begin:end]),
+        )
+        return replace(self, people=self.people.part(begin, end), schedule=schedule)
+
+    def _traits(self) -> tuple[Members, NDArray[np.float32]]:
+        """Traits of the members, and their errors of measurement by record."""
+        measure, days = self.setting.measures[self.outcome], np.flatnonzero(self.schedule.record_on >= 0)
+        return self.people.members(measure, int(days[0])), self.people.noise(measure, days.tolist())
+
+    def _link_values(self, members: Members) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Link-scale values of some cases and draws at a time, after the number of the first pair of them."""
+        model, dynamics, impulses = self.model, self.dynamics, self.impulses
+        pairs, shape = impulses.gain.shape[0] * impulses.gain.shape[1], self.schedule.assessed.shape
+        step = max(1, min(pairs, ETA_BYTES // (4 * shape[0] * shape[1])))
+        eta = np.empty((step, *shape), np.float32)
+        for first in range(0, pairs, step):
+            some = eta[: min(step, pairs - first)]
+            day = responses.respond(model, self.schedule, dynamics, impulses, members, first, some)
+            if day >= 0:
+                raise RunError(
+                    f"arms.{self.course.plan.name}: on day {day} a step of the non-linear model would pass "
+                    "below zero; choose longer time constants or smaller exponents"
+                )
+            yield first, some

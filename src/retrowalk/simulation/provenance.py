@@ -13,19 +13,10 @@ from retrowalk.scenario import Scenario
 from retrowalk.words import CAUTION
 
 #: Raised whenever the same scenario and parameters would give other numbers or other variables.
-RESULTS_VERSION = "2"
+RESULTS_VERSION = "3"
 
 
 _LIBRARIES = ("numpy", "numba", "scipy", "xarray", "zarr")
-
-
-def path(scenario: Scenario) -> str:
-    """Which path through the code a run takes; each arm's own follows from the scenario alone.
-
-    See `retrowalk.simulation.pieces.lay_course`.
-    """
-    may = scenario.model.superposition and scenario.record == "summaries"
-    return "superposition where linear, else day by day" if may else "day by day"
 
 
 def digests(scenario: Scenario) -> dict[str, str]:
@@ -35,7 +26,6 @@ def digests(scenario: Scenario) -> dict[str, str]:
         "seed": str(scenario.seed),
         "version of results": RESULTS_VERSION,
         "parameters": posterior_digest(scenario.parameters),
-        "path": path(scenario),
     }
 
 
@@ -45,7 +35,6 @@ def attributes(scenario: Scenario) -> dict[str, Any]:
         "digest": scenario.digest(),
         "seed": scenario.seed,
         "results_version": RESULTS_VERSION,
-        "path": path(scenario),
         "parameters": {"source": scenario.parameters, "digest": posterior_digest(scenario.parameters)},
         "user_supplied": _user_supplied(scenario),
         "versions": {

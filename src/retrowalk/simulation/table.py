@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from retrowalk.errors import InputError
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import recorded_days
-from retrowalk.words import QUANTILES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,8 +146,7 @@ def shapes(shape: Shape, cases: int) -> dict[str, tuple[tuple[int, ...], np.dtyp
     """Shape and type of all variables for some cases, in the order `variables.dims` names."""
     sizes = {
         "case": cases, "draw": shape.draws, "replicate": shape.replicates, "arm": len(shape.arms),
-        "member": shape.members, "statistic": len(variables.STATISTICS), "quantile": len(QUANTILES),
-        "kind": len(variables.KINDS), "day": len(shape.days),
+        "member": shape.members, "day": len(shape.days), **variables.SIZES,
     }  # fmt: skip
     return {
         name: (tuple(sizes[dim] for dim in spec.dims), np.dtype(spec.dtype))
@@ -204,9 +202,7 @@ def tabulate(
         values = np.asarray(coordinates[axis.path])
         attrs = {"long_name": axis.path, "units": axis.units, "description": axis.long_name}
         labels[axis.name] = ("case", values, attrs)
-    labels |= variables.coordinates(
-        shape.draws, shape.replicates, shape.arms, shape.days, QUANTILES, shape.members
-    )
+    labels |= variables.coordinates(shape.draws, shape.replicates, shape.arms, shape.days, shape.members)
     used = {only} if only else {dim for spec in table.values() for dim in spec.dims}
     kept = {name: column(*value) for name, value in labels.items() if value[0] in used}
     return Table(data, kept, dict(attributes))

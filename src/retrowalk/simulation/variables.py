@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from retrowalk.catalogue import baseline, measurement, outcomes
 from retrowalk.errors import InputError
 from retrowalk.support import FLAGS as FLAGS_BEYOND
-from retrowalk.words import FLAGGED_GRADES, STATUSES
+from retrowalk.words import FLAGGED_GRADES, QUANTILES, STATUSES
 
 if TYPE_CHECKING:
     from retrowalk.scenario import Scenario
@@ -28,102 +28,118 @@ EXTRAPOLATION = (
 )
 
 _PEOPLE = ("case", "draw", "replicate", "arm")
+_OVER_MEMBERS = "member: mean (see statistic)"
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Dimensions and type of a variable."""
+    """One variable of a result: for each outcome the row's ending follows the outcome's name.
+
+    Attributes
+    ----------
+    dims : tuple of str
+    dtype : str
+    long_name : str
+        ``{}`` stands for the outcome's label.
+    kernel : str
+        What fills it: a field of `retrowalk.kernels.types.Statistics`, or the name of a function of
+        `retrowalk.kernels.statistics` whose mean over members it is.
+    attrs : mapping
+        Further CF attributes.
+    """
 
     dims: tuple[str, ...]
     dtype: str = "float32"
+    long_name: str = ""
+    kernel: str = ""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
-#: What is kept of each outcome when members are reduced to statistics, by ending of the variable's name.
+def _statistic(kernel: str, dim: str, long_name: str, **attrs: Any) -> Spec:  # noqa: ANN401 (values of CF attributes)
+    return Spec((*_PEOPLE, *([dim] if dim else []), "day"), "float32", long_name, kernel, attrs)
+
+
+#: Statistics over members, by ending of the variable's name; see the module's docstring.
 SUMMARIES: dict[str, Spec] = {
-    "": Spec((*_PEOPLE, "statistic", "day")),
-    "_quantile": Spec((*_PEOPLE, "quantile", "day")),
-    "_change": Spec((*_PEOPLE, "statistic", "day")),
-    "_change_quantile": Spec((*_PEOPLE, "quantile", "day")),
-    "_observed_change": Spec((*_PEOPLE, "statistic", "day")),
-    "_responders": Spec((*_PEOPLE, "kind", "day")),
-}
+    "": _statistic("level", "statistic", "{}", cell_methods=_OVER_MEMBERS),
+    "_quantile": _statistic("level_quantile", "quantile", "{}, quantiles over members"),
+    "_change": _statistic("change", "statistic", "true change of {} since day 0", cell_methods=_OVER_MEMBERS),
+    "_change_quantile": _statistic(
+        "change_quantile", "quantile", "true change of {} since day 0, quantiles over members"
+    ),
+    "_observed_change": _statistic(
+        "observed", "statistic", "change of {} since day 0 as measured", cell_methods=_OVER_MEMBERS
+    ),
+    "_responders": _statistic(
+        "responders", "kind", "share of members whose change of {} reaches the minimal important change",
+        units="1",
+    ),
+}  # fmt: skip
 #: What is kept when members are followed one by one.
 FOLLOWED: dict[str, Spec] = {
-    "": Spec((*_PEOPLE, "member", "day")),
-    "_observed": Spec((*_PEOPLE, "member", "day")),
+    "": Spec((*_PEOPLE, "member", "day"), long_name="{}"),
+    "_observed": Spec((*_PEOPLE, "member", "day"), long_name="{} as measured"),
 }
+
+
+def _flags(meanings: Sequence[str]) -> dict[str, Any]:
+    values = np.arange(len(meanings), dtype=np.int8)
+    return {"units": "1", "flag_values": values, "flag_meanings": " ".join(meanings)}
+
+
+def _masks(meanings: Sequence[str]) -> dict[str, Any]:
+    masks = 2 ** np.arange(len(meanings), dtype=np.uint8)
+    return {"units": "1", "flag_masks": masks, "flag_meanings": " ".join(meanings), "comment": EXTRAPOLATION}
+
+
+_BY_ARM, _BY_DAY = ("case", "arm"), ("case", "arm", "day")
+#: What is said of each outcome beside its numbers.
 FLAGS: dict[str, Spec] = {
-    "_grade": Spec(("case", "arm"), "int8"),
-    "_difference_grade": Spec(("case", "arm"), "int8"),
-    "_baseline_status": Spec(("case",), "int8"),
-    "_extrapolation": Spec(("case", "arm", "day"), "uint8"),
-    "_difference_extrapolation": Spec(("case", "arm", "day"), "uint8"),
-}
+    "_grade": Spec(
+        _BY_ARM, "int8", "evidence grade of what an arm does to {}", attrs=_flags(FLAGGED_GRADES)
+    ),
+    "_difference_grade": Spec(
+        _BY_ARM, "int8", "evidence grade of an arm's difference in {} from the reference arm",
+        attrs=_flags(FLAGGED_GRADES),
+    ),
+    "_baseline_status": Spec(
+        ("case",), "int8", "what the baseline of {} rests on", attrs=_flags(tuple(STATUSES))
+    ),
+    "_extrapolation": Spec(
+        _BY_DAY, "uint8", "in what an arm goes beyond the studies of its training on {}, up to each day",
+        attrs=_masks(FLAGS_BEYOND),
+    ),
+    "_difference_extrapolation": Spec(
+        _BY_DAY, "uint8",
+        "in what an arm or the reference arm goes beyond the studies of {}, where the two differ",
+        attrs=_masks(FLAGS_BEYOND),
+    ),
+}  # fmt: skip
 ASSESSED = Spec(("case", "replicate", "arm", "day"), "int32")
 
 
 def table(names: Sequence[str], *, followed: bool) -> dict[str, Spec]:
     """Variables of a result by name."""
     endings = {**(FOLLOWED if followed else SUMMARIES), **FLAGS}
-    found = {f"{name}{ending}": spec for name in names for ending, spec in endings.items()}
-    return {**found, "assessed": ASSESSED}
+    by_outcome = {f"{name}{ending}": spec for name in names for ending, spec in endings.items()}
+    return {**by_outcome, "assessed": ASSESSED}
 
 
-_LONG = {
-    "": "{}",
-    "_quantile": "{}, quantiles over members",
-    "_change": "true change of {} since day 0",
-    "_change_quantile": "true change of {} since day 0, quantiles over members",
-    "_observed_change": "change of {} since day 0 as measured",
-    "_responders": "share of members whose change of {} reaches the minimal important change",
-    "_observed": "{} as measured",
-    "_grade": "evidence grade of what an arm does to {}",
-    "_difference_grade": "evidence grade of an arm's difference in {} from the reference arm",
-    "_baseline_status": "what the baseline of {} rests on",
-    "_extrapolation": "in what an arm goes beyond the studies of its training on {}, up to each day",
-    "_difference_extrapolation": "in what an arm or the reference arm goes beyond the studies of {}, "
-    "where the two differ",
-}
-_OVER_MEMBERS = "member: mean (see statistic)"
+#: Length of each dimension that every result shares.
+SIZES = {"statistic": len(STATISTICS), "quantile": len(QUANTILES), "kind": len(KINDS)}
 
 
 def attributes(scenario: Scenario) -> dict[str, dict[str, Any]]:
     """CF attributes of every variable a scenario can have."""
-    found: dict[str, dict[str, Any]] = {
+    described: dict[str, dict[str, Any]] = {
         "assessed": {"long_name": "members assessed", "units": "1", "cell_methods": "member: sum"}
     }
     for name in scenario.outcomes:
         facts = _facts(scenario, name)
-        for ending, words in _LONG.items():
-            attrs = {"long_name": words.format(facts["label"]), **facts}
-            if ending in SUMMARIES and ending.endswith(("quantile", "responders")) is False:
-                attrs["cell_methods"] = _OVER_MEMBERS
-            if ending == "_responders":
-                attrs["units"] = "1"
-            found[name + ending] = attrs
-        found[f"{name}_grade"] |= _flags(FLAGGED_GRADES)
-        found[f"{name}_difference_grade"] |= _flags(FLAGGED_GRADES)
-        found[f"{name}_baseline_status"] |= _flags(tuple(STATUSES))
-        found[f"{name}_extrapolation"] |= _masks(FLAGS_BEYOND)
-        found[f"{name}_difference_extrapolation"] |= _masks(FLAGS_BEYOND)
-    return found
-
-
-def _flags(meanings: Sequence[str]) -> dict[str, Any]:
-    return {
-        "units": "1",
-        "flag_values": np.arange(len(meanings), dtype=np.int8),
-        "flag_meanings": " ".join(meanings),
-    }
-
-
-def _masks(meanings: Sequence[str]) -> dict[str, Any]:
-    return {
-        "units": "1",
-        "flag_masks": 2 ** np.arange(len(meanings), dtype=np.uint8),
-        "flag_meanings": " ".join(meanings),
-        "comment": EXTRAPOLATION,
-    }
+        for ending, spec in {**FOLLOWED, **SUMMARIES, **FLAGS}.items():
+            attrs = {"long_name": spec.long_name.format(facts["label"]), **facts, **spec.attrs}
+            described[name + ending] = attrs
+    return described
 
 
 def _facts(scenario: Scenario, name: str) -> dict[str, Any]:
@@ -166,7 +182,6 @@ def coordinates(
     replicates: int,
     arms: Sequence[str],
     days: Sequence[int],
-    quantiles: Sequence[float],
     members: int,
 ) -> Mapping[str, Any]:
     """Coordinates of every dimension but `case`, with attributes."""
@@ -177,7 +192,7 @@ def coordinates(
         "arm": ("arm", np.asarray(arms), {"long_name": "arm of the trial"}),
         "member": ("member", np.arange(members), _named("virtual participant")),
         "statistic": ("statistic", np.asarray(STATISTICS), {"long_name": "statistic over members"}),
-        "quantile": ("quantile", np.asarray(quantiles), _named("quantile over members")),
+        "quantile": ("quantile", np.asarray(QUANTILES), _named("quantile over members")),
         "kind": ("kind", np.asarray(KINDS), {"long_name": "truly past, seen past, seen but not truly past"}),
         "day": ("day", day, {"long_name": "day since the start", "units": "d", "axis": "T"}),
         "week": ("day", day / 7.0, {"long_name": "week since the start", "units": "week"}),
