@@ -58,7 +58,7 @@ class Program:
         self.package.mkdir(parents=True)
         shutil.copy(Path(retrowalk.__file__), self.package)
         (self.package / "kernels").mkdir()
-        for name in ("__init__.py", "compile.py", "store.py"):
+        for name in ("__init__.py", "compile.py", "cache.py"):
             shutil.copy(Path(store.__file__).parent / name, self.package / "kernels")
         self.write("callee", CALLEE.format(amount=1))
         self.write("probe", KERNELS.format(callee="callee"))

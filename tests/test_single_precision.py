@@ -10,16 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrowalk.kernels.responses import (
-    BANISTER,
-    BLOCK,
-    FITNESS_DELAY,
-    INCLUSIVE,
-    ONE_COMPONENT,
-    ROWS,
-    respond,
-)
-from retrowalk.kernels.types import Model, Rates, Schedule
+from retrowalk.kernels.responses import BANISTER, FITNESS_DELAY, INCLUSIVE, ONE_COMPONENT, respond
+from retrowalk.kernels.types import Dynamics, Impulses, Members, Model, Schedule
 from retrowalk.model.reference import decaying_sum
 
 C = 16.0
@@ -58,19 +50,18 @@ def ratio(case: dict[str, object]) -> float:
     load[visits] = float(single[0]) * float(single[1])
     visit_on = np.full(days, -1, np.int32)
     visit_on[visits] = np.arange(len(visits))
-    out = np.empty((days, 1), np.float32)
+    out = np.empty((1, days, 1), np.float32)
     gain = np.full(len(visits), np.float32(load[visits][0]) if len(visits) else 0, np.float32)
     load[visits] = gain
     pair = np.ones((1, 2), np.float32)
-    schedule = Schedule(
-        visit_on, np.arange(days, dtype=np.int32), np.arange(days), np.zeros(len(visits), np.int32),
-        np.ones((len(visits), 1), np.bool_), np.ones((days, 1), np.bool_),
-    )  # fmt: skip
+    attended, assessed = np.ones((len(visits), 1), np.bool_), np.ones((days, 1), np.bool_)
+    start, zero = np.array([single[2]]), np.zeros(1, np.float32)
     respond(
-        Model(case["family"], INCLUSIVE, case["same_day"]), schedule,
-        Rates(decay[None], pair, pair, weight[None], np.zeros(1, np.float32)), 0,
-        gain, np.zeros(len(visits), np.float32), np.zeros(1, np.float32), np.array([single[2]]),
-        np.empty((ROWS, BLOCK), np.float32), out,
+        Model(case["family"], INCLUSIVE, case["same_day"]),
+        Schedule(visit_on, np.arange(days, dtype=np.int32), attended, assessed),
+        Dynamics(decay[None], pair, pair, weight[None], zero),
+        Impulses(gain[None, None], np.zeros((1, 1, len(visits)), np.float32)),
+        Members(zero, start, start, start), 0, out,
     )  # fmt: skip
     impulse = "same_day" if case["same_day"] else "next_day"
     times = np.arange(days, dtype=float)
@@ -81,7 +72,7 @@ def ratio(case: dict[str, object]) -> float:
     size = (
         abs(float(single[2])) + float(weight[0]) * (sizes[0] + delay * sizes[2]) + float(weight[1]) * sizes[1]
     )
-    return float(np.max(np.abs(out[:, 0] - exact) / (EPS * np.maximum(size, 1e-30))))
+    return float(np.max(np.abs(out[0, :, 0] - exact) / (EPS * np.maximum(size, 1e-30))))
 
 
 @given(cases())

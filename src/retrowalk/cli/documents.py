@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 #: What two results must agree in to hold the same numbers.
-_SAME = ("digest", "results_version", "path", "parameters")
+_SAME = ("digest", "results_version", "parameters")
 #: Endings of files that a netCDF file must not pass itself off as.
 _OTHER_FORMATS = frozenset({".zarr", ".csv", ".tsv", ".xlsx", ".json", ".txt", ".yaml", ".yml"})
 #: Cases of a sweep that `check` looks at for what goes beyond the studies.

@@ -47,7 +47,7 @@ def bench(members: int, as_json: bool) -> None:
     if as_json:
         emit_json({"unit": "ns per member-outcome-day", "members": members, **figures})
         return
-    emit(*(f"{name:<37} {value:6.3f} ns per member-outcome-day" for name, value in figures.items()))
+    emit(*(f"{name:<26} {value:6.3f} ns per member-outcome-day" for name, value in figures.items()))
 
 
 def _median(run: Callable[[], None]) -> float:

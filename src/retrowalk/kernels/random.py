@@ -298,9 +298,10 @@ def normal_of_words(words: NDArray[np.uint32], out: NDArray[np.float32]) -> None
         out[i] = quantile_of_word(np.uint64(words[i]))
 
 
-def _words(key: tuple[Any, ...], size: int) -> NDArray[np.uint32]:
+def _words(key: tuple[np.uint64, int, int, int, int], size: int) -> NDArray[np.uint32]:
     words = np.empty(size, np.uint32)
-    fill_words(*key, words)
+    seed, stream, slot, replicate, first = key
+    fill_words(seed, stream, slot, replicate, first, words)
     return words
 
 

@@ -170,6 +170,8 @@ def _choose_shift(slot: int, width: int, buffers: Buffers) -> None:
     first = 0
     while first < width - 1 and not buffers.present[first]:
         first += 1
+    if not buffers.present[first]:
+        first = 0
     for k in range(buffers.values.shape[0]):
         buffers.shift[slot, k] = buffers.values[k, first]
 
@@ -286,7 +288,7 @@ def _read_quantiles(
     bucket = before = 0
     for q in range(probabilities.shape[0]):
         position = probabilities[q] * (number - 1)
-        rank = int(math.floor(position))
+        rank = math.floor(position)
         # The next quantile may share this one's lower rank: the walk to the upper one is its own.
         walk, passed, below, value = bucket, before, 0.0, 0.0
         for upper in range(2):
@@ -330,7 +332,9 @@ def exact_quantiles(values: Array, assessed: Array, probabilities: Array) -> Arr
     rank, records = np.floor(position).astype(np.int64), np.arange(len(number))
     below = ordered[:, records, rank]
     above = ordered[:, records, np.minimum(rank + 1, np.maximum(number - 1, 0))]
-    return np.where(number > 0, below + (position - rank) * (above - below), np.nan)
+    with np.errstate(invalid="ignore"):
+        quantiles = below + (position - rank) * (above - below)
+    return np.where(number > 0, quantiles, np.nan)
 
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
@@ -341,4 +345,6 @@ def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:
 
     members = Members(single(2), single(2), single(2), single(2))
     instrument = Instrument(IDENTITY, 0.0, 1.0, -np.inf, np.inf, 0.1, 0.1, 1.0, 1.0)
-    yield summarize, (np.ones((1, 2), np.bool_), instrument, members, single(1, 2), np.array([0.5]), np.array([1, 1, 2]), 0, single(1, 1, 2), buffers(1), empty_statistics(1, 1, 1, 1))  # fmt: skip
+    out, eta, switches = empty_statistics(1, 1, 1, 1), single(1, 1, 2), np.array([1, 1, 2])
+    yield summarize, (eta[0] > 0, instrument, members, single(1, 2), np.array([0.5]), switches, 0,
+                      eta, buffers(1), out)  # fmt: skip

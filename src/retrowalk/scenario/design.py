@@ -151,12 +151,15 @@ class ModelSettings(Block):
     """Exponent of the non-linear decay of fitness: 1 unless given."""
     exponent_fatigue: Exponent | None = None
     """Exponent of the non-linear decay of fatigue: 1 unless given."""
+
     @model_validator(mode="before")
     @classmethod
     def _without_removed(cls, value: object) -> object:
         if isinstance(value, Mapping) and "superposition" in value:
             sentence = "was removed: every model now walks through the days; delete this line"
-            raise refuse_several([(("superposition",), sentence)])
+            faults = Faults()
+            faults.add(sentence, "superposition")
+            faults.refuse_any()
         return value
 
     @model_validator(mode="after")

@@ -28,6 +28,9 @@ from retrowalk.words import QUANTILES
 
 Array: TypeAlias = NDArray[Any]
 
+#: All members come at once, and two kinds of values are counted for quantiles.
+WHOLE = np.array([1, 1, 2])
+
 
 @dataclass(frozen=True)
 class CoreWork:
@@ -70,7 +73,7 @@ class CoreWork:
 
     @property
     def statistics(self) -> tuple[Array, ...]:
-        """Six tables (outcomes, 1, 1, n, assessments), under the names of `kernels.types.Statistics.by_name`."""
+        """Six tables (outcomes, 1, 1, n, assessments), as in `kernels.types.Statistics.by_name`."""
         by_outcome = [tuple(result.by_name().values()) for result in self.results]
         return tuple(np.stack(tables) for tables in zip(*by_outcome, strict=True))
 
@@ -115,8 +118,8 @@ class CoreWork:
         work, members, assessed = self._works[k], self.members[k], self.schedule.assessed
         eta = np.empty((1, *assessed.shape), np.float32)
         respond(work.model, self.schedule, work.dynamics, work.impulses, members, 0, eta)
-        summarize(assessed, work.instrument, members, self.noise[k], np.array(QUANTILES), np.array([1, 1, 2]), 0,
-                  eta, buffers(1), self.results[k])  # fmt: skip
+        summarize(assessed, work.instrument, members, self.noise[k], np.array(QUANTILES), WHOLE, 0, eta,
+                  buffers(1), self.results[k])  # fmt: skip
 
     def _follow(self, k: int) -> None:
         work = self._works[k]

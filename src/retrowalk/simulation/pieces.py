@@ -198,7 +198,7 @@ class Work:
             arrays[self.setting.scenario.outcomes[self.outcome] + ending][place] = values
 
     def summaries(self) -> dict[str, NDArray[Any]]:
-        """Statistics by ending of the variable's name, (cases, draws, n, records), `MANY` members at a time."""
+        """Statistics by ending of the variable's name, (cases, draws, n, records)."""
         cases, records = len(self.course.gain), len(self.schedule.assessed)
         draws, size = self.draws.stop - self.draws.start, self.people.size
         exact, probabilities = size <= EXACT, np.array(QUANTILES)

@@ -1,4 +1,15 @@
-"""The variables of a result: dimensions, types and CF attributes of each, in one table."""
+"""The variables of a result: dimensions, types and CF attributes of each, in one table.
+
+To add a statistic over members, add one row to `SUMMARIES` and one function of the row's `kernel` name to
+`retrowalk.kernels.statistics`. It gets true values, true changes and changes as measured, each
+(pairs, records, members) float32, and returns an array of that shape; the statistic is its mean over the
+members assessed. Share of members who got worse::
+
+    "_worse": statistic("share_above_start", None, "share of members whose {} rose", units="1"),
+
+    def share_above_start(true: Array, change: Array, observed_change: Array) -> Array:
+        return change > 0
+"""
 
 from __future__ import annotations
 
@@ -55,22 +66,23 @@ class Spec:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _statistic(kernel: str, dim: str, long_name: str, **attrs: Any) -> Spec:  # noqa: ANN401 (values of CF attributes)
+def statistic(kernel: str, dim: str | None, long_name: str, **attrs: Any) -> Spec:  # noqa: ANN401 (values of CF attributes)
+    """Row of a statistic over members; `dim` is ``statistic``, ``quantile``, ``kind`` or None."""
     return Spec((*_PEOPLE, *([dim] if dim else []), "day"), "float32", long_name, kernel, attrs)
 
 
 #: Statistics over members, by ending of the variable's name; see the module's docstring.
 SUMMARIES: dict[str, Spec] = {
-    "": _statistic("level", "statistic", "{}", cell_methods=_OVER_MEMBERS),
-    "_quantile": _statistic("level_quantile", "quantile", "{}, quantiles over members"),
-    "_change": _statistic("change", "statistic", "true change of {} since day 0", cell_methods=_OVER_MEMBERS),
-    "_change_quantile": _statistic(
+    "": statistic("level", "statistic", "{}", cell_methods=_OVER_MEMBERS),
+    "_quantile": statistic("level_quantile", "quantile", "{}, quantiles over members"),
+    "_change": statistic("change", "statistic", "true change of {} since day 0", cell_methods=_OVER_MEMBERS),
+    "_change_quantile": statistic(
         "change_quantile", "quantile", "true change of {} since day 0, quantiles over members"
     ),
-    "_observed_change": _statistic(
+    "_observed_change": statistic(
         "observed", "statistic", "change of {} since day 0 as measured", cell_methods=_OVER_MEMBERS
     ),
-    "_responders": _statistic(
+    "_responders": statistic(
         "responders", "kind", "share of members whose change of {} reaches the minimal important change",
         units="1",
     ),
