@@ -18,7 +18,7 @@ from click.testing import CliRunner
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = ("suite",)
 #: First parameters only, so that a test takes a moment.
-SMALL = {"members": 50, "threads": 2, "weeks": 6, "draws": 1, "cases": 2}
+SMALL = {"link": "logit", "members": 50, "threads": 2, "weeks": 6, "draws": 1, "cases": 2}
 
 
 @pytest.fixture(autouse=True)

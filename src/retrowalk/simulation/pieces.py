@@ -117,8 +117,8 @@ def course_of(settings: Sequence[Setting], arm: int) -> Course:
         # Most visits are alike, and sums over modalities take time.
         loads, kinds = np.unique(setting.arms[arm].loads, axis=0, return_inverse=True)
         gain, dose = impulses(loads, groups, setting.parameters, setting.convention)
-        gains.append(gain[..., kinds])
-        doses.append(dose[..., kinds])
+        gains.append(np.take(gain, kinds, axis=-1))
+        doses.append(np.take(dose, kinds, axis=-1))
     return Course(settings[0].arms[arm], np.stack(gains), np.stack(doses))
 
 
