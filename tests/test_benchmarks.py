@@ -147,21 +147,16 @@ def test_core_work_is_the_engine_s_own() -> None:
 
     work = core_work(70, count=3, weeks=6)
     scenario = work.setting.scenario
-    model = scenario.model.model_copy(update={"superposition": False})
-    for run, fill in (
-        (scenario, work.superpose),
-        (scenario.model_copy(update={"model": model}), work.summarize),
-    ):
-        fill()
-        result = retrowalk.simulate(run)
-        for k, name in enumerate(scenario.outcomes):
-            np.testing.assert_array_equal(result[name].values[0, 0, 0], work.statistics[0][k, 0, 0])
+    work.summarize()
+    result = retrowalk.simulate(scenario)
+    for k, name in enumerate(scenario.outcomes):
+        np.testing.assert_array_equal(result[name].values[0, 0, 0], work.statistics[0][k, 0, 0])
     work.follow()
     assert work.curves.shape == (3, 43, 70)
     assert work.size == 3 * 42 * 70
 
 
-def test_bench_prints_six_figures() -> None:
+def test_bench_prints_four_figures() -> None:
     from retrowalk.cli.maintenance import bench
 
     done = CliRunner().invoke(bench, ["--members", "60", "--json"])
@@ -169,7 +164,7 @@ def test_bench_prints_six_figures() -> None:
     figures: dict[str, Any] = json.loads(done.output)
     assert figures.pop("unit") == "ns per member-outcome-day"
     assert figures.pop("members") == 60
-    works = ("summaries", "summaries by superposition", "trajectories")
+    works = ("summaries", "trajectories")
     expected = {f"{work}, {n}" for work, n in itertools.product(works, ("1 thread", "2 threads"))}
     assert set(figures) == expected
     assert all(value > 0 for value in figures.values())

@@ -27,8 +27,8 @@ def bench(members: int, as_json: bool) -> None:
     """Time the core loop on this machine.
 
     8 outcomes, 84 days, 3 visits a week, attendance drawn. Unit: nanoseconds per member, outcome and day,
-    median of some rounds. Summaries are mean, SD, quantiles and responders at weekly assessments, day by
-    day or by superposition of unit responses; trajectories are the values of every member on every day.
+    median of some rounds. Summaries are mean, SD, quantiles and responders at weekly assessments;
+    trajectories are the values of every member on every day.
     """
     from retrowalk.simulation.core_work import core_work
 
@@ -38,10 +38,7 @@ def bench(members: int, as_json: bool) -> None:
     for threads in (1, 2):
         with ThreadPoolExecutor(threads) as pool:
             chosen = pool if threads > 1 else None
-            for name, run in (
-                ("summaries", work.summarize), ("summaries by superposition", work.superpose),
-                ("trajectories", work.follow),
-            ):  # fmt: skip
+            for name, run in (("summaries", work.summarize), ("trajectories", work.follow)):
                 seconds = _median(partial(run, chosen))
                 figures[f"{name}, {threads} thread{'s' * (threads > 1)}"] = seconds / work.size * 1e9
     if as_json:
