@@ -86,12 +86,12 @@ def steady_state(
     bad = ~(np.isfinite(w) & (w >= 0))
     refuse(w, bad, "load is {}; it must be finite and not below 0")
     w = w if hill is None else _saturated(w, hill)
-    settle = _settled_state if model == "nonlinear" else _settled_sum(impulse, scaling)
+    settle = _settled_state if FAMILIES[model].daily else _settled_sum(impulse, scaling)
     fitness = settle(w, p, "fitness")
     if model == "fitness_delay":
         fitness = fitness - settle(w, {**p, "tau_fitness": p["tau_delay"]}, "fitness")
     strain = _strain(w, p, form) if model == "variable_dose" else w
-    fatigue = settle(strain, p, "fatigue") if model != "one_component" else np.zeros_like(fitness)
+    fatigue = settle(strain, p, "fatigue") if FAMILIES[model].has_fatigue else np.zeros_like(fitness)
     state = SteadyState(*map(plain, (fitness, fatigue, np.asarray(baseline) + fitness - fatigue)))
     return state if components else state.response
 

@@ -96,7 +96,7 @@ def reference_sums(
         fitness = fitness - unit * unit_sum(_positive("tau_delay", tau_delay))
         if not bool(np.all(fitness > 0)):
             raise InputError("tau_delay must be shorter than tau_fitness")
-    if model == "one_component":
+    if not FAMILIES[model].has_fatigue:
         return fitness, np.zeros_like(fitness)
     tau = _positive("tau_fatigue", tau_fatigue)
     if model == "variable_dose":
@@ -181,8 +181,9 @@ def gains_from_net(
     response, fraction = np.asarray(net, dtype=np.float64), np.asarray(fatigue_fraction, dtype=np.float64)
     if not bool(np.all((fraction >= 0) & (fraction < 1))):
         raise InputError(f"fatigue_fraction must be at least 0 and below 1, not {fraction}")
-    if model == "one_component" and bool(np.any(fraction > 0)):
-        raise InputError(f"a one_component model has no fatigue: its fraction must be 0, not {fraction}")
+    has_fatigue = model not in FAMILIES or FAMILIES[model].has_fatigue
+    if not has_fatigue and bool(np.any(fraction > 0)):
+        raise InputError(f"a {model} model has no fatigue: its fraction must be 0, not {fraction}")
     fitness, fatigue = reference_sums(
         tau_fitness,
         tau_fatigue,
@@ -194,7 +195,7 @@ def gains_from_net(
         hill=hill,
     )
     k1 = np.asarray(response / ((1.0 - fraction) * fitness))
-    if model == "one_component":
+    if not has_fatigue:
         return k1, np.zeros_like(k1)
     return k1, np.asarray(fraction * k1 * fitness / fatigue)
 
