@@ -66,10 +66,21 @@ class TestShippedScenarios:
         }  # fmt: skip
 
     @pytest.mark.parametrize("preset", list(populations()))
-    def test_every_population_has_a_template(self, preset):
-        scenario = parse_scenario(template(preset))
+    def test_every_population_has_a_starting_point(self, preset):
+        text = template(preset)
+        scenario = parse_scenario(text)
         assert scenario.population.preset == preset
-        assert number_of_cases(scenario) == 5
+        assert populations()[preset].label.lower() in scenario.title.lower()
+        assert "#" in text
+        # What is trained more than in the reference arm has backward movement, which is what is swept.
+        (axis,) = scenario.sweep.axes
+        assert axis.endswith("backward_share")
+        found = list(cases(scenario))
+        assert found[0].coords[axis] == 0
+        assert found[-1].coords[axis] == 1
+        assert all(lay_out(arm) for name, arm in scenario.arms.items() if name != scenario.reference)
+        days = {visit.day for arm in scenario.arms.values() for visit in lay_out(arm)}
+        assert max(days) < scenario.assess.days[-1]
 
 
 class TestDigest:
@@ -225,22 +236,18 @@ def _check_outcome(load):
 
 
 class TestImports:
-    HEAVY = ("numba", "xarray", "pandas", "scipy", "zarr", "pint", "hypothesis")
+    HEAVY = ("numpy", "numba", "xarray", "pandas", "scipy", "zarr", "pint", "hypothesis")
 
-    def test_loading_a_scenario_is_light_and_quick(self):
+    def test_checking_a_scenario_loads_no_heavy_library(self):
         code = (
-            "import sys, time; start = time.process_time(); from retrowalk.scenario import load_scenario; "
-            f"load_scenario({str(FOLDER / 'knee_walk_mix.yaml')!r}); took = time.process_time() - start; "
-            f"print(took, [name for name in {self.HEAVY} if name in sys.modules])"
+            "import sys; from retrowalk.cli import main; from contextlib import suppress\n"
+            f"sys.argv = ['retrowalk', 'check', {str(FOLDER / 'knee_walk_mix.yaml')!r}]\n"
+            "with suppress(SystemExit): main()\n"
+            f"print([name for name in {self.HEAVY} if name in sys.modules])"
         )
-        runs = [
-            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-            for _ in range(3)
-        ]
-        times = [float(run.split()[0]) for run in runs]
-        assert all(run.split(maxsplit=1)[1].strip() == "[]" for run in runs)
-        # 0.15-0.25 s on the developers' two-core machine; the bound leaves room for slow ones.
-        assert min(times) < 0.6
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ": fine: " in run.stdout.splitlines()[0]
+        assert run.stdout.splitlines()[-1] == "[]"
 
     def test_a_scenario_is_frozen(self):
         scenario = parse_scenario(SMALL)

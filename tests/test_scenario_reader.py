@@ -1,7 +1,5 @@
 """The reader: every file is plain data with places, or one sentence with a place, in bounded time."""
 
-import time
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -107,11 +105,10 @@ BOMBS = {
 }
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_end_soon_with_one_sentence(name):
-    start = time.process_time()
     check_outcome(BOMBS[name])
-    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH])

@@ -9,6 +9,7 @@ from retrowalk.scenario.cases import (
     chosen_cases,
     number_of_cases,
 )
+from retrowalk.scenario.design import Age
 from retrowalk.scenario.document import Document, parse_document, read_document
 from retrowalk.scenario.loading import (
     load_scenario,
@@ -18,7 +19,6 @@ from retrowalk.scenario.loading import (
     scenario_from_json,
     template,
 )
-from retrowalk.scenario.participants import Age
 from retrowalk.scenario.programme import Arm, lay_out
 from retrowalk.scenario.specification import FORMAT, Scenario
 

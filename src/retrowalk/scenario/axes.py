@@ -131,6 +131,11 @@ class Sweep(Block):
         return math.prod(map(len, self.axes.values())) * (self.latin_hypercube or 1)
 
 
+def whole_paths(block: BaseModel, sweep: Sweep) -> dict[str, bool]:
+    """Which paths of a Latin hypercube over a validated block take whole numbers."""
+    return {path: isinstance(look_up(block, path), int) for path in sweep.over}
+
+
 def children(value: object) -> dict[str, object]:
     """What lies directly below a validated value, by the part of a path that leads there."""
     if isinstance(value, BaseModel):

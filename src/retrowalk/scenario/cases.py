@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from retrowalk.errors import DocumentError, Problem
-from retrowalk.scenario.axes import Range, Value, hypercube_point, look_up
-from retrowalk.scenario.document import DataPath, Document
-from retrowalk.scenario.fields import MAX_PROBLEMS
+from retrowalk.errors import DocumentError
+from retrowalk.scenario.axes import Range, Value, hypercube_point, look_up, whole_paths
 from retrowalk.scenario.specification import Scenario
 from retrowalk.scenario.validation import problems_in
-
-#: Values of one axis that are tried when a file is loaded; a longer axis is tried at its ends.
-_TRIED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +54,14 @@ def cases(scenario: Scenario, start: int = 0, stop: int | None = None) -> Iterat
 
 def chosen_cases(scenario: Scenario, numbers: Iterable[int]) -> Iterator[Case]:
     """Yield the cases with these numbers, in the order given; errors as in `cases`."""
-    plain, whole = scenario.without_sweep(), _whole_paths(scenario)
+    plain, whole = scenario.without_sweep(), whole_paths(scenario, scenario.sweep)
     for index in numbers:
         settings = _settings(scenario, index, whole)
         try:
             case = plain.without_sweep(settings) if settings else plain
         except ValidationError as error:
             at = ", ".join(f"{path} = {value}" for path, value in settings.items())
-            raise DocumentError(problems_in(error, Document(None, f"case {index} ({at})"))) from None
+            raise DocumentError(problems_in(error, f"case {index} ({at})")) from None
         yield Case(index, {path: _coordinate(case, path) for path in settings}, case)
 
 
@@ -85,36 +79,12 @@ def case_values(scenario: Scenario) -> dict[str, list[Value | None]]:
         repeats //= len(values)
         each = [value for value in _axis_values(scenario, path, values) for _ in range(repeats)]
         columns[path] = each * (total // len(each))
-    whole = _whole_paths(scenario)
+    whole = whole_paths(scenario, scenario.sweep)
     points = [_hypercube_settings(scenario, number, whole) for number in range(repeats)]
     for path in scenario.sweep.over:
         each = [point[path] for point in points]
         columns[path] = each * (total // len(each))
     return columns
-
-
-def check_axes(scenario: Scenario, document: Document) -> None:
-    """Try every value of every axis alone; a bad one is reported at its place in the document.
-
-    Raises
-    ------
-    DocumentError
-        With all values that make no valid scenario.
-    """
-    problems: list[Problem] = []
-    for path, place, value in _tried(scenario):
-        if len(problems) >= MAX_PROBLEMS:
-            problems.append(Problem("and perhaps more; the other values were not tried", document.source))
-            break
-        try:
-            scenario.without_sweep({path: value})
-        except ValidationError as error:
-            for problem in problems_in(error, Document(None)):
-                own = problem.path == path
-                sentence = problem.message if own else f"{problem.path}: {problem.message}"
-                problems.append(document.problem(place, sentence))
-    if problems:
-        raise DocumentError(problems)
 
 
 def _axis_values(scenario: Scenario, path: str, values: Sequence[Value] | Range) -> list[Value | None]:
@@ -154,24 +124,6 @@ def _hypercube_settings(scenario: Scenario, number: int, whole: Mapping[str, boo
         return {}
     point = hypercube_point(scenario.sweep, scenario.seed, number)
     return {path: round(x) if whole[path] else x for path, x in zip(scenario.sweep.over, point, strict=True)}
-
-
-def _whole_paths(scenario: Scenario) -> dict[str, bool]:
-    """Which paths of the Latin hypercube take whole numbers."""
-    return {path: isinstance(look_up(scenario, path), int) for path in scenario.sweep.over}
-
-
-def _tried(scenario: Scenario) -> Iterator[tuple[str, DataPath, Value]]:
-    """(path, place in the document, value) of what is tried when a file is loaded."""
-    for path, values in scenario.sweep.axes.items():
-        numbers = range(len(values)) if len(values) <= _TRIED else (0, 1, len(values) - 1)
-        for number in numbers:
-            below = () if isinstance(values, Range) else (number,)
-            yield path, ("sweep", path, *below), values[number]
-    whole = _whole_paths(scenario)
-    for path, ends in scenario.sweep.over.items():
-        for number, value in enumerate(ends):
-            yield path, ("sweep", "over", path, number), math.floor(value) if whole[path] else value
 
 
 #: Unit and long name of what is swept most, by the path's last part.

@@ -16,8 +16,8 @@ from retrowalk.errors import InputError
 from retrowalk.units import KINDS, QUANTITY_PATTERN, KindName, parse_quantity
 from retrowalk.words import unsafe_character
 
-#: More than this many problems of one file are summed up in a last line.
-MAX_PROBLEMS = 50
+#: Longest programme and latest assessment [d].
+MAX_DAYS = 3660
 
 
 @cache

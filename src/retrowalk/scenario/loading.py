@@ -9,13 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from retrowalk.catalogue import populations
 from retrowalk.errors import DocumentError, InputError, Problem
-from retrowalk.scenario.cases import check_axes
 from retrowalk.scenario.document import DataPath, Document, Position, parse_document, read_document
 from retrowalk.scenario.fields import suggestion
 from retrowalk.scenario.specification import Scenario
-from retrowalk.scenario.validation import validate
+from retrowalk.scenario.validation import check_axes, validate
 
 
 def load_scenario(path: str | Path, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()) -> Scenario:
@@ -72,19 +70,21 @@ def template(preset: str = "knee_oa") -> str:
     Raises
     ------
     InputError
-        For an unknown population, with a suggestion.
+        For a population without one, with a suggestion.
 
     Examples
     --------
     >>> print(template("knee_oa").splitlines()[2])
     format: retrowalk-scenario/1
     """
-    if preset not in populations():
-        raise InputError(f"unknown population {preset!r}{suggestion(preset, populations())}")
-    file = files("retrowalk.scenario").joinpath("presets", f"{preset}.yaml")
-    if not file.is_file():
-        raise InputError(f"there is no starting point for population {preset!r}; take another and edit it")
-    return file.read_text(encoding="utf-8")
+    shipped = {
+        file.name.removesuffix(".yaml"): file
+        for file in files("retrowalk.scenario").joinpath("presets").iterdir()
+        if file.name.endswith(".yaml")
+    }
+    if preset not in shipped:
+        raise InputError(f"there is no starting point for {preset!r}{suggestion(preset, sorted(shipped))}")
+    return shipped[preset].read_text(encoding="utf-8")
 
 
 def scenario_from_data(data: Mapping[str, Any], source: str = "") -> Scenario:

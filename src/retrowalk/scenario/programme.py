@@ -14,7 +14,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from retrowalk.errors import InputError
 from retrowalk.model.load import Match, Session, Visit, split
+from retrowalk.scenario.design import ArmAdherence
 from retrowalk.scenario.fields import (
+    MAX_DAYS,
     Block,
     Faults,
     ModalityName,
@@ -27,8 +29,6 @@ from retrowalk.scenario.fields import (
     reference_speed,
     refuse,
 )
-from retrowalk.scenario.participants import ArmAdherence
-from retrowalk.units import KindName
 
 ProgressedField = Literal["minutes", "speed", "grade", "backward_share"]
 PROGRESSED_FIELDS: tuple[ProgressedField, ...] = ("minutes", "speed", "grade", "backward_share")
@@ -101,14 +101,14 @@ class Step(Block):
 class Stepwise:
     """A `Step`, or a string such as ``+10 % per week up to 1.4 m/s`` that is read into one."""
 
-    kind: KindName
+    quantity: Quantity
 
     def read(self, value: object) -> object:
         """Turn a string, or quantity strings inside a mapping, into a step's numbers."""
         if isinstance(value, str):
             return self._parse(value)
         if isinstance(value, dict):
-            read = Quantity(self.kind).read
+            read = self.quantity.read
             return {key: read(item) if key in _QUANTITIES else item for key, item in value.items()}
         return value
 
@@ -132,7 +132,7 @@ class Stepwise:
         try:
             return float(text)
         except ValueError:
-            return Quantity(self.kind).parse(text)
+            return self.quantity.parse(text)
 
     def __get_pydantic_core_schema__(self, source: type[Step], handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.read, handler(source))
@@ -146,13 +146,13 @@ class Stepwise:
 class Progression(Block):
     """Rules of change by field; a field without a rule stays as it is."""
 
-    minutes: Annotated[Step, Stepwise("minutes")] | None = None
+    minutes: Annotated[Step, Stepwise(Quantity("minutes"))] | None = None
     """Duration, such as ``+1 min per week up to 20 min``."""
-    speed: Annotated[Step, Stepwise("speed")] | None = None
+    speed: Annotated[Step, Stepwise(Quantity("speed"))] | None = None
     """Forward speed, such as ``+10 % per week``."""
-    grade: Annotated[Step, Stepwise("fraction")] | None = None
+    grade: Annotated[Step, Stepwise(Quantity("fraction"))] | None = None
     """Slope, such as ``+0.01 per week``."""
-    backward_share: Annotated[Step, Stepwise("fraction")] | None = None
+    backward_share: Annotated[Step, Stepwise(Quantity("fraction"))] | None = None
     """Share done backwards, such as ``+0.1 per week up to 0.5``."""
 
     def step(self, name: ProgressedField) -> Step | None:
@@ -164,7 +164,6 @@ class Progression(Block):
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-MAX_DAYS = 3660
 MAX_SESSIONS_A_WEEK = 84
 
 #: Fields that only some modalities have: those with a speed equation, those done in both directions.

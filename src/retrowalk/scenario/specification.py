@@ -15,9 +15,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from retrowalk import catalogue
 from retrowalk.errors import InputError
 from retrowalk.scenario.axes import MAX_CASES, Range, Sweep, Value, children, leaves, look_up, with_values
-from retrowalk.scenario.design import Assess, Gain, ModelSettings
+from retrowalk.scenario.design import Adherence, ArmAdherence, Assess, Gain, ModelSettings, Population
 from retrowalk.scenario.fields import Block, Faults, FreeText, OutcomeName, Whole, suggestion
-from retrowalk.scenario.participants import Adherence, ArmAdherence, Population
 from retrowalk.scenario.programme import Arm, Step
 
 #: What all cases must share, because their results stand side by side.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,10 +13,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from retrowalk.errors import DocumentError, Problem
-from retrowalk.scenario.axes import Range, Sweep
+from retrowalk.scenario.axes import Range, Sweep, Value, whole_paths
 from retrowalk.scenario.document import DataPath, Document
-from retrowalk.scenario.fields import MAX_PROBLEMS, suggestion
+from retrowalk.scenario.fields import suggestion
 from retrowalk.scenario.specification import Scenario
+
+#: More than this many problems of one file are summed up in a last line.
+MAX_PROBLEMS = 50
+#: Values of one axis that are tried when a file is loaded; a longer axis is tried at its ends.
+_TRIED = 1000
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -55,8 +61,50 @@ def validate(document: Document) -> Scenario:
         raise DocumentError(problems_in(error, document)) from None
 
 
-def problems_in(error: ValidationError, document: Document) -> list[Problem]:
-    """Pydantic's findings as problems in our own words, in the order of the file."""
+def check_axes(scenario: Scenario, document: Document) -> None:
+    """Try every value of every axis alone; a bad one is reported at its place in the document.
+
+    Raises
+    ------
+    DocumentError
+        With all values that make no valid scenario.
+    """
+    problems: list[Problem] = []
+    for path, place, value in _tried(scenario):
+        if len(problems) >= MAX_PROBLEMS:
+            problems.append(Problem("and perhaps more; the other values were not tried", document.source))
+            break
+        try:
+            scenario.without_sweep({path: value})
+        except ValidationError as error:
+            for problem in problems_in(error):
+                own = problem.path == path
+                sentence = problem.message if own else f"{problem.path}: {problem.message}"
+                problems.append(document.problem(place, sentence))
+    if problems:
+        raise DocumentError(problems)
+
+
+def _tried(scenario: Scenario) -> Iterator[tuple[str, DataPath, Value]]:
+    """(path, place in the document, value) of what is tried when a file is loaded."""
+    for path, values in scenario.sweep.axes.items():
+        numbers = range(len(values)) if len(values) <= _TRIED else (0, 1, len(values) - 1)
+        for number in numbers:
+            below = () if isinstance(values, Range) else (number,)
+            yield path, ("sweep", path, *below), values[number]
+    whole = whole_paths(scenario, scenario.sweep)
+    for path, ends in scenario.sweep.over.items():
+        for number, value in enumerate(ends):
+            yield path, ("sweep", "over", path, number), math.floor(value) if whole[path] else value
+
+
+def problems_in(error: ValidationError, document: Document | str = "") -> list[Problem]:
+    """Pydantic's findings as problems in our own words, in the order of the file.
+
+    A text in place of the document names where the values come from that have no file.
+    """
+    if isinstance(document, str):
+        document = Document(None, document)
     faults = [fault for detail in error.errors(include_url=False) for fault in _faults(detail, document)]
     faults.sort(key=lambda fault: (fault[0].line or 0, fault[0].column or 0))
     problems: dict[Problem, None] = {}
