@@ -55,10 +55,17 @@ FILES = {
         + str([5 + number / 100 for number in range(15_000)]) + "\n",
         ": fine: ",
     ),
+    "10^20000 cases": (
+        HEAD + arms(60, 8) + "sweep:\n" + "".join(
+            f" arms.a{i % 60}.phases.0.sessions.{i // 60}.{name}: {{from: 0, to: 1, steps: {10**18}}}\n"
+            for i in range(280) for name in ENDS
+        ),
+        "cases; at most 1,000,000 are run",
+    ),
     "1 500 paths that lead nowhere": (
         HEAD + arms(60, 8) + "sweep:\n"
         + "".join(f" arms.a{i % 60}.phases.0.sessions.{i % 8}.minute{i}: [1, 2]\n" for i in range(1500)),
-        "and 1450 more problems",
+        "and 1451 more problems",
     ),
     "9 000 unknown keys": (
         HEAD + arms(1, 1) + "".join(f"key{i}: 1\n" for i in range(9000)), "and 8950 more problems",

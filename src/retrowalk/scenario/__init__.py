@@ -9,7 +9,7 @@ from retrowalk.scenario.cases import (
     chosen_cases,
     number_of_cases,
 )
-from retrowalk.scenario.design import Age
+from retrowalk.scenario.design import Age, InclusionLimits, UserBaseline
 from retrowalk.scenario.document import Document, parse_document, read_document
 from retrowalk.scenario.loading import (
     load_scenario,
@@ -29,7 +29,9 @@ __all__ = [
     "AxisLabel",
     "Case",
     "Document",
+    "InclusionLimits",
     "Scenario",
+    "UserBaseline",
     "axis_labels",
     "case_values",
     "cases",

@@ -255,7 +255,11 @@ def _check_sweep(scenario: Scenario, faults: Faults) -> None:
             faults.add(sentence, "sweep", *(("over", path) if path in sweep.over else (path,)))
     count = sweep.number_of_cases()
     if count > MAX_CASES:
-        faults.add(f"the axes make {count:,} cases; at most {MAX_CASES:,} are run", "sweep")
+        faults.add(f"the axes make {_shown(count)} cases; at most {MAX_CASES:,} are run", "sweep")
+
+
+def _shown(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"about 10^{math.log10(count):.0f}"
 
 
 def _check_size(scenario: Scenario, faults: Faults) -> None:
@@ -282,7 +286,7 @@ def _check_size(scenario: Scenario, faults: Faults) -> None:
     stored = members * kept * len(scenario.arms) * len(scenario.outcomes) * scenario.sweep.number_of_cases()
     if stored > MAX_STORED:
         faults.add(
-            f"{scenario.record} would be {stored:,} values; at most {MAX_STORED:,} are kept; "
+            f"{scenario.record} would be {_shown(stored)} values; at most {MAX_STORED:,} are kept; "
             "use summaries, fewer members or fewer draws",
             "record",
         )

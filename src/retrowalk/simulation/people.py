@@ -16,8 +16,7 @@ from retrowalk.kernels import readings
 from retrowalk.kernels.readings import IDENTITY, LOG, LOGIT
 from retrowalk.kernels.types import Instrument, Members
 from retrowalk.model.links import Link
-from retrowalk.scenario import Scenario
-from retrowalk.scenario.participants import InclusionLimits, UserBaseline
+from retrowalk.scenario import InclusionLimits, Scenario, UserBaseline
 from retrowalk.simulation.arms import ArmPlan, recorded_days
 
 Single = NDArray[np.float32]
