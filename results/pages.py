@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-from retrowalk.calibrate.pages.claims_page import evidence_page
-from retrowalk.calibrate.pages.sensitivity_page import sbc_page, sensitivity_page
+from retrowalk.calibrate.evaluation.claims import evidence_page
+from retrowalk.calibrate.evaluation.sbc import sbc_page
+from retrowalk.calibrate.evaluation.sensitivity import sensitivity_page
 
 HERE = Path(__file__).parent
 PAGES = {

@@ -6,30 +6,37 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from retrowalk.calibrate import fit
-from retrowalk.calibrate.fit import Refits
-from retrowalk.calibrate.identify import (
+from retrowalk.calibrate import (
+    DOSE_FORMS,
+    FLOOR,
+    Design,
+    LinearDose,
+    NoDose,
+    ProgrammeTotal,
+    Refits,
+    Verdict,
+    draw_nuisances,
+    gain_prior,
+    observations,
+    score_verdicts,
+    verdicts,
+)
+from retrowalk.calibrate.evaluation.claims import CLAIMS, evidence_page
+from retrowalk.calibrate.evaluation.sensitivity import (
     CLAIMED,
     all_gains,
+    body_fat_in_percent,
+    contrary_sources,
+    correlated_pairs,
     further_trials,
     gain_row,
     headline_rows,
+    influential_studies,
     own_data,
-    strongest_pulls,
-    twins,
-)
-from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.pages.claims_page import CLAIMS, evidence_page
-from retrowalk.calibrate.predictors import FORMS, Design, Linear, NoDose, ProgrammeTotal
-from retrowalk.calibrate.priors import draw_nuisances, gain_prior
-from retrowalk.calibrate.variations import (
-    body_fat_in_percent,
-    contrary_sources,
-    heard,
     second_imputations,
     second_reading,
+    with_verdicts,
 )
-from retrowalk.calibrate.verdicts import FLOOR, Verdict, hear, verdicts
 from retrowalk.catalogue import modalities
 from retrowalk.errors import InputError
 from retrowalk.evidence import load_evidence, studied
@@ -40,10 +47,10 @@ ROWS = observations(load_evidence())
 # -- verdicts
 
 
-def test_the_knee_trials_own_verdict_on_direction_is_asked_nowhere() -> None:
-    asked = verdicts(load_evidence())
-    assert len(asked) >= 19
-    assert not any("forward" in arm for verdict in asked if verdict.row.source == "alghadir2019"
+def test_the_knee_trials_own_verdict_on_direction_is_used_nowhere() -> None:
+    reported = verdicts(load_evidence())
+    assert reported
+    assert not any("forward" in arm for verdict in reported if verdict.row.source == "alghadir2019"
                    for arm in verdict.row.arms)  # fmt: skip
 
 
@@ -58,7 +65,7 @@ def test_the_chance_of_a_verdict_is_the_tail_beyond_its_bar() -> None:
 
 
 def test_verdicts_below_their_base_rate_get_no_weight() -> None:
-    found = hear(ROWS, verdicts(load_evidence()), seed=1, candidates=400)
+    found = score_verdicts(ROWS, verdicts(load_evidence()), seed=1, candidates=400)
     assert found.chances.shape == found.base.shape == (len(found.verdicts),)
     assert found.lead < 0
     assert found.weight == 0.0
@@ -67,11 +74,11 @@ def test_verdicts_below_their_base_rate_get_no_weight() -> None:
 
 def test_verdicts_at_weight_nought_change_nothing() -> None:
     heads = headline_rows()
-    found = heard(load_evidence(), heads, 0.0, seed=2, candidates=6000)
+    found = with_verdicts(load_evidence(), heads, 0.0, seed=2, candidates=6000)
     refits = Refits.of((*ROWS, *heads), seed=2, candidates=6000)
     mean, sd = (part[len(ROWS) :] for part in refits.predict(lambda row: row.source != "gain"))
-    assert found.worth is not None
-    assert found.worth > 100
+    assert found.effective_size is not None
+    assert found.effective_size > 100
     assert np.abs((found.mean - mean) / sd).max() < 0.35
 
 
@@ -82,17 +89,17 @@ def test_all_forms_agree_on_the_reference_programme() -> None:
     rows = (gain_row("knee_pain", "walk_forward"),)
     nuisances = draw_nuisances(20, ("gain",), 1)
     place = list(modalities()).index("walk_forward")
-    for form in FORMS.values():
+    for form in DOSE_FORMS.values():
         np.testing.assert_allclose(form(rows).exposures(nuisances)[:, 0, place], 1.0)
 
 
 def test_forms_differ_in_what_twice_the_dose_does() -> None:
     nuisances = draw_nuisances(20, Design(ROWS).sources, 1)
-    by_form = {form: form(ROWS).exposures(nuisances) for form in (Design, Linear, NoDose, ProgrammeTotal)}
+    by_form = {form: form(ROWS).exposures(nuisances) for form in (Design, LinearDose, NoDose, ProgrammeTotal)}
     place, back = [row.id for row in ROWS].index("murtagh2015/vo2max"), 0
     held = {form: float(found[:, place, back].mean()) for form, found in by_form.items()}
     assert held[NoDose] == pytest.approx(1.0)
-    assert held[Linear] > held[Design] > 1.0
+    assert held[LinearDose] > held[Design] > 1.0
     assert held[ProgrammeTotal] > 1.0
 
 
@@ -102,7 +109,7 @@ def test_forms_differ_in_what_twice_the_dose_does() -> None:
 def test_a_headline_row_predicts_the_gain_itself() -> None:
     gains, rows = gain_prior(), all_gains()
     design = Design(rows)
-    model = fit.linearise(design, gains, draw_nuisances(2, design.sources, 1))
+    model = design.linearise(gains, draw_nuisances(2, design.sources, 1))
     names = list(modalities())
     for i, row in enumerate(rows):
         component = names.index(row.arms[0].rpartition("/")[2])
@@ -119,11 +126,11 @@ def test_own_rows_narrow_their_cell_and_cells_without_rows_are_prior_driven() ->
     assert all(row.after <= 1.1 * row.prior for row in found.values())
 
 
-def test_twins_are_pairs_that_correlate() -> None:
+def test_pairs_of_gains_that_correlate_are_named() -> None:
     rng = np.random.default_rng(1)
     first, other = rng.normal(size=(2, 500))
     cells = np.column_stack([first, other, -first + 0.1 * other, np.zeros(500)])
-    ((one, two, value),) = twins(cells, ["a", "b", "c", "d"])
+    ((one, two, value),) = correlated_pairs(cells, ["a", "b", "c", "d"])
     assert (one, two) == ("a", "c")
     assert value < -0.9
 
@@ -136,7 +143,7 @@ def test_a_further_trial_narrows_what_it_measures_most() -> None:
 
 
 def test_each_headline_names_the_study_that_moves_it_most() -> None:
-    found = {name: line for name, *line in strongest_pulls(ROWS, seed=1, candidates=300)}
+    found = {name: line for name, *line in influential_studies(ROWS, seed=1, candidates=300)}
     assert found["stride_length: backward - forward"][2] == "wang2018_gait_MA"
     assert found["cognition: backward"][3] == pytest.approx(0.0, abs=1e-6)
 

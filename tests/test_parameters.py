@@ -10,16 +10,23 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from retrowalk.calibrate.observations import exposure, natural_change, observations, protocol
-from retrowalk.calibrate.run import mismatches
-from retrowalk.calibrate.sampler import Diagnostics
-from retrowalk.calibrate.verdicts import hear, verdicts
+from retrowalk.calibrate import (
+    DOSE_FORMS,
+    Design,
+    Diagnostics,
+    exposure,
+    mismatches,
+    natural_change,
+    observations,
+    score_verdicts,
+    study_protocol,
+    verdicts,
+)
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.cli import main
 from retrowalk.errors import InputError
 from retrowalk.evidence import Evidence, load_evidence
-from retrowalk.parameters import UserGain, draw_parameters, load_posterior, posterior_digest
-from retrowalk.parameters.draws import shipped
+from retrowalk.parameters import UserGain, draw_parameters, load_posterior, posterior_digest, shipped_arrays
 
 KINDS = ("posterior", "prior")
 OUTCOMES = list(outcomes())
@@ -28,7 +35,7 @@ OUTCOMES = list(outcomes())
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_files_hold_what_the_engine_reads(kind) -> None:
     data = load_posterior(kind)
-    assert dict(data.sizes) == {"draw": 1000, "component": 17, "outcome": 13}
+    assert set(data.sizes) == {"draw", "component", "outcome"}
     assert data["component"].values.tolist() == list(modalities())
     assert data["outcome"].values.tolist() == OUTCOMES
     assert all(np.isfinite(data[name]).all() for name in data.data_vars)
@@ -95,21 +102,23 @@ def test_a_verdict_that_changes_is_seen() -> None:
     assert mismatches(record, dataclasses.replace(evidence, effects=rows)) == ["beside"]
 
 
-def test_another_model_on_the_same_tables_is_told_apart(monkeypatch) -> None:
-    from retrowalk.calibrate import predictors as design
+class _StrongerByAPerCent(Design):
+    def exposures(self, nuisances):
+        return 1.01 * super().exposures(nuisances)
 
-    own = design.exposure
-    monkeypatch.setattr(design, "exposure", lambda *arguments: 1.01 * own(*arguments))
+
+@pytest.mark.parametrize("form", [_StrongerByAPerCent, *list(DOSE_FORMS.values())[1:]])
+def test_another_model_on_the_same_tables_is_told_apart(form) -> None:
     record = json.loads(load_posterior().attrs["calibration"])
-    assert mismatches(record, load_evidence()) == ["mark"]
+    assert mismatches(record, load_evidence(), form=form) == ["mark"]
 
 
 def test_verdicts_are_out_of_the_shipped_draws_because_they_are_predicted_below_their_base_rate() -> None:
     evidence = load_evidence()
-    heard = hear(observations(evidence), verdicts(evidence), seed=5, candidates=1500)
+    scores = score_verdicts(observations(evidence), verdicts(evidence), seed=5, candidates=1500)
     record = json.loads(load_posterior().attrs["calibration"])
-    assert record["verdict_weight"] == heard.weight
-    assert (heard.weight > 0) == (heard.lead > 0)
+    assert record["verdict_weight"] == scores.weight
+    assert (scores.weight > 0) == (scores.lead > 0)
 
 
 def test_the_two_files_differ_and_say_so_in_their_digests() -> None:
@@ -215,13 +224,13 @@ def test_no_direction_is_claimed_for_knees() -> None:
 def test_the_knee_trial_comes_back_near_its_published_contrast(
     outcome: str, published: float, tolerance: float
 ) -> None:
-    data, k = load_posterior(), OUTCOMES.index(outcome)
-    evidence = load_evidence()
+    data, k, evidence = load_posterior(), OUTCOMES.index(outcome), load_evidence()
+    gamma = data["dose_exponent"].values
     of_outcome = [data[name].values[:, k] for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction")]
     change = []
     for arm in ("retro", "control"):
-        programme = protocol(evidence.arm(f"alghadir2019/{arm}"), "knee_oa", None)
-        held = exposure(programme, data["dose_exponent"].values, np.zeros(1000), *of_outcome)
+        programme = study_protocol(evidence.arm(f"alghadir2019/{arm}"), "knee_oa", None)
+        held = exposure(programme, gamma, np.zeros_like(gamma), *of_outcome)
         change.append((held * data["gain"].values[:, :, k]).sum(axis=1))
     contrast = (change[0] - change[1]).mean() * natural_change("knee_oa", outcome)
     assert contrast == pytest.approx(published, abs=tolerance)
@@ -237,10 +246,11 @@ def test_drawn_parameters_are_the_first_draws_of_the_outcomes_asked_for() -> Non
     found = draw_parameters(7, ["vo2max", "knee_pain"])
     data = load_posterior().isel(draw=slice(7))
     np.testing.assert_allclose(found.gain, data["gain"].sel(outcome=["vo2max", "knee_pain"]))
-    assert found.gain.shape == (7, 17, 2)
+    assert found.gain.shape == (7, len(modalities()), 2)
     assert found.digest == posterior_digest()
-    with pytest.raises(InputError, match="1001 were asked for, 1000 ship"):
-        draw_parameters(1001, ["vo2max"])
+    number = load_posterior().sizes["draw"]
+    with pytest.raises(InputError, match=f"{number + 1} were asked for, {number} ship"):
+        draw_parameters(number + 1, ["vo2max"])
 
 
 def test_a_users_gain_replaces_its_cell_alone() -> None:
@@ -265,7 +275,7 @@ def test_runs_share_drawn_parameters_and_cannot_change_them() -> None:
 
 @pytest.mark.parametrize("kind", ["posterior", "prior"])
 def test_the_numbers_without_labels_are_those_with_labels_bit_for_bit(kind) -> None:
-    numbers, data = shipped(kind), load_posterior(kind)
+    numbers, data = shipped_arrays(kind), load_posterior(kind)
     assert numbers.components == tuple(data["component"].values)
     assert numbers.outcomes == tuple(data["outcome"].values)
     for name, values in numbers.values.items():

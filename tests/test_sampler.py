@@ -13,19 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_runner import retrowalk
-from retrowalk.calibrate import calibrate, disagreement, fit, save
-from retrowalk.calibrate.density import flatten
-from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.predictors import Design
-from retrowalk.calibrate.priors import draw_nuisances, gain_prior
-from retrowalk.calibrate.run import mismatches
-from retrowalk.calibrate.sampler import Diagnostics, Sampler, available
-from retrowalk.calibrate.verdicts import Hearing, Verdict, verdicts
-from retrowalk.cli import main
+from retrowalk.calibrate import (
+    Design,
+    Diagnostics,
+    Sampler,
+    Verdict,
+    VerdictScores,
+    calibrate,
+    disagreement,
+    draw_nuisances,
+    gain_prior,
+    log_evidence,
+    mismatches,
+    observations,
+    sampler_available,
+    save,
+    verdicts,
+)
 from retrowalk.errors import MissingExtraError, RunError
 from retrowalk.evidence import load_evidence
 
-WITH_EXTRA = pytest.mark.skipif(not available(), reason="needs the extra bayes (numpyro, arviz)")
+WITH_EXTRA = pytest.mark.skipif(not sampler_available(), reason="needs the extra bayes (numpyro, arviz)")
 FINE = Diagnostics(divergences=0, r_hat=1.004, ess_bulk=900.0, ess_tail=500.0, parameters=100, chains=4,
                    warmup=400, kept=750)  # fmt: skip
 
@@ -43,34 +51,33 @@ def test_each_failed_diagnostic_is_named(change, words: str) -> None:
         dataclasses.replace(FINE, **change).require()
 
 
-def test_a_failed_run_writes_nothing(tmp_path, monkeypatch, capsys) -> None:
-    failed = dataclasses.replace(
-        calibrate(draws=20, candidates=100, verdict_weight=0.0),
-        diagnostics=dataclasses.replace(FINE, divergences=1),
-    )
-    monkeypatch.setattr("retrowalk.calibrate.calibrate", lambda **_: failed)
-    assert main(["calibrate", "-o", str(tmp_path)]) == 1
-    assert "1 divergences): nothing was written" in capsys.readouterr().err
+@pytest.fixture(scope="module")
+def exact():
+    """A small fit without a sampler."""
+    return calibrate(draws=50, candidates=200, verdict_weight=0.0)
+
+
+def test_a_failed_run_writes_nothing(exact, tmp_path) -> None:
+    failed = dataclasses.replace(exact, diagnostics=dataclasses.replace(FINE, divergences=1))
+    with pytest.raises(RunError, match=r"1 divergences\): nothing was written"):
+        save(failed, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_disagrees_with_the_other_fit_writes_nothing(tmp_path, monkeypatch, capsys) -> None:
-    plain = calibrate(draws=50, candidates=200, verdict_weight=0.0)
-    moved = plain.posterior.assign(gain=plain.posterior["gain"] + 1.0)
-    off = dataclasses.replace(plain, posterior=moved, diagnostics=FINE)
-    monkeypatch.setattr(
-        "retrowalk.calibrate.calibrate", lambda **words: off if words.get("method") == "nuts" else plain
-    )
-    assert main(["calibrate", "-o", str(tmp_path)]) == 1
-    assert "posterior SD from those of the fit without a sampler" in capsys.readouterr().err
+def test_a_run_that_disagrees_with_the_other_fit_writes_nothing(exact, tmp_path) -> None:
+    moved = exact.posterior.assign(gain=exact.posterior["gain"] + 1.0)
+    off = dataclasses.replace(exact, posterior=moved, diagnostics=FINE)
+    with pytest.raises(RunError, match="posterior SD from those of the fit without a sampler"):
+        save(off, tmp_path, reference=exact)
     assert not list(tmp_path.iterdir())
+    assert len(save(dataclasses.replace(exact, diagnostics=FINE), tmp_path, reference=exact)) == 2
 
 
 def test_without_the_extra_the_command_that_installs_it_is_named(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "numpyro", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'retrowalk\[bayes\]'.* --exact"):
         calibrate(method="nuts", draws=10)
-    assert not available()
+    assert not sampler_available()
 
 
 def test_help_says_how_to_do_without_a_sampler() -> None:
@@ -83,12 +90,13 @@ def test_the_sampler_sees_the_density_of_the_other_fit() -> None:
     import numpyro
     from numpyro.handlers import seed, substitute, trace
 
-    from retrowalk.calibrate.density import build
+    from retrowalk.calibrate.numpyro_model import PaddedDesign, numpyro_model
 
     numpyro.enable_x64()
     design, gains = Design(observations(load_evidence())), gain_prior()
     used = tuple(sorted(set(design.places)))
-    model = build(flatten(design, gains, used, design.sources), used, len(design.sources))
+    padded = PaddedDesign.of(design, gains, used, design.sources)
+    model = numpyro_model(padded, used, len(design.sources))
     score = np.linspace(-1.0, 1.2, len(used))
     given = {
         "fitness_score": score, "fatigue_score": score[::-1], "dose_exponent": 0.37, "heterogeneity": 0.2,
@@ -99,18 +107,18 @@ def test_the_sampler_sees_the_density_of_the_other_fit() -> None:
         design.values
     )
     sites = {name: np.asarray(site["value"]) for name, site in found.items()}
-    here = draw_nuisances(1, design.sources, 1)
+    nuisances = draw_nuisances(1, design.sources, 1)
     for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction"):
-        getattr(here, name)[:, list(used)] = sites[name]
-    here = dataclasses.replace(here, **{
+        getattr(nuisances, name)[:, list(used)] = sites[name]
+    nuisances = dataclasses.replace(nuisances, **{
         name: np.asarray(given[name])[None]
         for name in ("dose_exponent", "heterogeneity", "dose", "denominator")
     })  # fmt: skip
-    mean, signal, noise = fit.moments(design, gains, here)
+    mean, signal, noise = design.moments(gains, nuisances)
     site = found["published"]
     np.testing.assert_allclose(np.asarray(site["fn"].mean), mean[0], rtol=1e-9)
     np.testing.assert_allclose(np.asarray(site["fn"].covariance_matrix), (signal + noise)[0], rtol=1e-7)
-    expected = fit.log_evidence(design.values, mean, signal + noise)[0]
+    expected = log_evidence(design.values, mean, signal + noise)[0]
     assert float(site["fn"].log_prob(site["value"])) == pytest.approx(expected, rel=1e-9)
 
 
@@ -131,16 +139,16 @@ def test_short_chains_find_the_same_gains_as_the_fit_without_them(tmp_path) -> N
 
 @WITH_EXTRA
 @pytest.mark.timeout(240)
-def test_a_programme_runs_any_values_and_the_same_on_any_number_of_workers() -> None:
+def test_a_compiled_chain_runs_any_values_and_the_same_on_any_number_of_workers() -> None:
     design = Design(observations(load_evidence())[:6])
     sampler = Sampler.of(design, gain_prior(), warmup=60, kept=30)
-    run = sampler.programme.run
+    run = sampler.chain.run
     one, two = (run([design.values] * 2, [5, 6], workers=number) for number in (1, 2))
-    for name, values in one.found.items():
-        np.testing.assert_array_equal(values, two.found[name])
+    for name, values in one.sites.items():
+        np.testing.assert_array_equal(values, two.sites[name])
     other = run([design.values + 1.0], [5], workers=1)
-    assert not np.array_equal(other.found["dose_exponent"][0], one.found["dose_exponent"][0])
-    assert not np.array_equal(one.found["dose_exponent"][0], one.found["dose_exponent"][1])
+    assert not np.array_equal(other.sites["dose_exponent"][0], one.sites["dose_exponent"][0])
+    assert not np.array_equal(one.sites["dose_exponent"][0], one.sites["dose_exponent"][1])
 
 
 @WITH_EXTRA
@@ -173,9 +181,9 @@ def test_the_chances_of_what_can_be_reported_add_to_one(mean, sd, odds, bar) -> 
     assert Verdict(row, bar, True).chance(mean, sd, 0.5 * odds) >= better - 1e-12
 
 
-def test_verdicts_that_are_well_predicted_are_heard_and_others_are_not() -> None:
+def test_verdicts_that_are_well_predicted_enter_and_others_do_not() -> None:
     asked = verdicts(load_evidence())[:3]
-    good = Hearing(asked, np.full(3, 0.9), np.full(3, 0.6))
-    bad = Hearing(asked, np.full(3, 0.5), np.full(3, 0.6))
+    good = VerdictScores(asked, np.full(3, 0.9), np.full(3, 0.6))
+    bad = VerdictScores(asked, np.full(3, 0.5), np.full(3, 0.6))
     assert (good.weight, bad.weight) == (0.3, 0.0)
     assert good.lead == pytest.approx(3 * np.log(1.5))

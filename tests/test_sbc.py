@@ -6,19 +6,26 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from retrowalk.calibrate import check_page, fit
-from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.pages.sensitivity_page import TITLE
-from retrowalk.calibrate.predictors import Design
-from retrowalk.calibrate.priors import Nuisances, draw_nuisances, gain_prior, normals
-from retrowalk.calibrate.sampler import available
-from retrowalk.calibrate.sbc import DRAWS, Ranks, sample_bases, simulate_bases
+from retrowalk.calibrate import (
+    Design,
+    Nuisances,
+    check_page,
+    draw_nuisances,
+    gain_prior,
+    log_evidence,
+    normalised,
+    normals,
+    observations,
+    resample,
+    sampler_available,
+)
+from retrowalk.calibrate.evaluation.sbc import DRAWS, TITLE, Ranks, sample_bases, simulate_bases
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.cli import main
 from retrowalk.errors import InputError
 from retrowalk.evidence import load_evidence
 
-WITH_EXTRA = pytest.mark.skipif(not available(), reason="needs the extra bayes")
+WITH_EXTRA = pytest.mark.skipif(not sampler_available(), reason="needs the extra bayes")
 
 
 def uniform(number: int, columns: int, seed: int) -> np.ndarray:
@@ -91,19 +98,16 @@ def recovered(bases: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     # of all latent normals that give these gains, the most probable ones
     z = loads.T @ np.linalg.solve(loads @ loads.T, wanted - base)
     truth = draw_nuisances(bases, design.sources, seed)
-    model = fit.linearise(design, gains, truth)
+    model = design.linearise(gains, truth)
     error = normals(bases, [f"recovery/{row.id}" for row in design.rows], seed)
-    values = fit.predicted(model, np.broadcast_to(z, (bases, z.size)))
-    values = values + np.matmul(np.linalg.cholesky(model.noise), error[:, :, None])[:, :, 0]
+    values = model.predict(np.broadcast_to(z, (bases, z.size))) + model.draw_noise(error)
     pool = draw_nuisances(4000, design.sources, seed + 1)
-    mean, signal, noise = fit.moments(design, gains, pool)
+    mean, signal, noise = design.moments(gains, pool)
     found = []
     for i, published in enumerate(values):
-        weights = fit.normalised(fit.log_evidence(published, mean, signal + noise))
-        chosen: Nuisances = pool.take(fit.resample(weights, 300, seed + i))
-        latent = normals(300, [f"gain/{key}" for key in gains.keys], seed + i)
-        shocks = normals(300, [f"noise/{row.id}" for row in design.rows], seed + i)
-        after = fit.condition(published, fit.linearise(design, gains, chosen), latent, shocks)
+        weights = normalised(log_evidence(published, mean, signal + noise))
+        chosen: Nuisances = pool.take(resample(weights, 300, seed + i))
+        after = design.draw_latent(published, gains, chosen, seed + i)
         found.append(base + after @ loads.T)
     draws = np.array(found)
     return wanted, draws.mean(axis=1), draws.std(axis=1)
@@ -136,10 +140,8 @@ def test_known_gains_are_found_in_many_bases_of_the_real_sizes() -> None:
 
 def test_the_priors_expect_plausible_trials() -> None:
     design, gains = Design(observations(load_evidence())), gain_prior()
-    pool = draw_nuisances(2000, design.sources, 5)
-    model = fit.linearise(design, gains, pool)
-    z = normals(2000, [f"gain/{key}" for key in gains.keys], 5)
-    expected = fit.predicted(model, z)
+    model = design.linearise(gains, draw_nuisances(2000, design.sources, 5))
+    expected = model.predict(gains.draw_latent(2000, 5))
     contrast = np.array([len(row.arms) == 2 and row.trials == 1 for row in design.rows])
     some = expected[:, contrast]
     # a benefit is likelier than harm and neither is ruled out; nobody is cured, nobody crippled

@@ -13,14 +13,19 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from cli_runner import retrowalk
-from retrowalk.calibrate import scores as rivals
-from retrowalk.calibrate.observations import observations
-from retrowalk.calibrate.pages.validation_page import KEYS, as_json
-from retrowalk.calibrate.priors import gain_prior
-from retrowalk.calibrate.scoreboard import package_board, read_studies, repeated_outcomes, user_board
-from retrowalk.calibrate.scores import NAMES, Predictive, coverage_band, prepare
-from retrowalk.calibrate.targets import _made_up, reason_lines, reasons
-from retrowalk.catalogue import modalities
+from retrowalk.calibrate import observations, read_studies
+from retrowalk.calibrate.evaluation.scoreboard import (
+    RIVALS,
+    Predictive,
+    coverage_band,
+    package_board,
+    repeated_outcomes,
+    rival_refits,
+    user_board,
+)
+from retrowalk.calibrate.evaluation.sensitivity import gain_row
+from retrowalk.calibrate.evaluation.targets import reasons, simulate_results
+from retrowalk.calibrate.evaluation.validation_page import KEYS, as_json, reason_lines
 from retrowalk.cli import main
 from retrowalk.errors import DocumentError
 from retrowalk.evidence import Arm, Effect, Source, load_evidence
@@ -62,7 +67,7 @@ def test_quantiles_of_a_mixture_turn_its_distribution_back() -> None:
 
 def test_a_new_trial_is_less_certain_than_its_expectation() -> None:
     rows = observations(load_evidence())
-    refits = prepare("retrowalk", rows, **FEW)
+    refits = rival_refits("retrowalk", rows, **FEW)
     everything = np.arange(len(rows))
     found = Predictive.of(refits, everything, everything)
     expected = refits.predict(lambda row: True)
@@ -75,7 +80,7 @@ def test_a_new_trial_is_less_certain_than_its_expectation() -> None:
 
 def test_no_effect_expects_drift_alone() -> None:
     rows = observations(load_evidence())
-    found = Predictive.of(prepare("no_effect", rows, **FEW), np.arange(len(rows)), np.arange(len(rows)))
+    found = Predictive.of(rival_refits("no_effect", rows, **FEW), np.arange(len(rows)), np.arange(len(rows)))
     for row, centre in zip(rows, found.centre, strict=True):
         if row.drift is None:
             assert centre == 0.0
@@ -83,19 +88,26 @@ def test_no_effect_expects_drift_alone() -> None:
             assert centre == pytest.approx(row.drift.location, abs=1e-9)
 
 
-def test_backward_as_forward_ties_the_gains_and_nothing_else() -> None:
-    own, tied = gain_prior(), rivals._alike(gain_prior())
-    names = list(modalities())
-    for forward, backward in zip(rivals.FORWARD, rivals.BACKWARD, strict=True):
-        pair = names.index(forward), names.index(backward)
-        np.testing.assert_array_equal(tied.loadings[pair[0]], tied.loadings[pair[1]])
-        np.testing.assert_array_equal(tied.mean[pair[0]], own.mean[pair[0]])
-    np.testing.assert_array_equal(tied.loadings[4:], own.loadings[4:])
+def test_backward_as_forward_expects_no_difference_between_directions() -> None:
+    rows = (
+        gain_row("balance", "walk_backward"), gain_row("balance", "walk_forward"),
+        gain_row("balance", "walk_backward", "walk_forward"),
+        gain_row("vo2max", "run_backward", "run_forward"), gain_row("balance", "balance_training"),
+    )  # fmt: skip
+    tied, model = (rival_refits(name, rows, **FEW) for name in ("backward_is_forward", "retrowalk"))
+    assert np.abs(tied.mean[:, 2:4]).max() < 1e-12
+    assert np.abs(tied.signal[:, 2:4]).max() < 1e-12
+    np.testing.assert_allclose(tied.signal[:, 0, 0], tied.signal[:, 1, 1])
+    # forward walking and all other training are as in the model
+    for i in (1, 4):
+        np.testing.assert_array_equal(tied.mean[:, i], model.mean[:, i])
+        np.testing.assert_allclose(tied.signal[:, i, i], model.signal[:, i, i])
+    assert model.signal[:, 2, 2].min() > 0.01
 
 
 def test_the_random_effects_mean_is_blind_to_dose_and_direction() -> None:
     rows = observations(load_evidence())
-    refits = prepare("random_effects", rows, **FEW)
+    refits = rival_refits("random_effects", rows, **FEW)
     found = Predictive.of(refits, np.empty(0, np.intp), np.arange(len(rows)))
     alike = [
         found.centre[i]
@@ -115,7 +127,7 @@ def test_every_row_of_the_fit_is_listed_once_and_marked(in_sample) -> None:
     assert len(fitted) == len(rows) == in_sample.scores["retrowalk"].rows
     assert [row.source for row in fitted] == [row.source for row in rows]
     assert any(not row.in_fit for row in in_sample.rows)  # the checks
-    assert set(in_sample.scores) == set(NAMES)
+    assert set(in_sample.scores) == set(RIVALS)
 
 
 def test_intervals_are_nested_and_hold_what_they_say(in_sample) -> None:
@@ -134,7 +146,7 @@ def test_left_out_nothing_is_in_the_fit_and_less_is_known(in_sample, left_out) -
 
 def test_a_study_left_out_is_predicted_by_the_others_alone(left_out) -> None:
     rows = observations(load_evidence())
-    refits = prepare("retrowalk", rows, **FEW)
+    refits = rival_refits("retrowalk", rows, **FEW)
     mean, _ = refits.predict(lambda row: row.source != "yang2005")
     place = [row.id for row in rows].index("yang2005/speed_contrast")
     found = next(row for row in left_out.rows if row.source == "yang2005")
@@ -167,7 +179,7 @@ def test_json_has_the_promised_keys_and_plain_values(in_sample) -> None:
     found = json.loads(json.dumps(as_json(in_sample)))
     assert set(found) == {"rows", "scores"}
     assert all(tuple(sorted(row)) == tuple(sorted(KEYS)) for row in found["rows"])
-    assert set(NAMES) <= set(found["scores"])
+    assert set(RIVALS) <= set(found["scores"])
 
 
 def test_misses_are_taken_apart_row_by_row(left_out) -> None:
@@ -188,10 +200,10 @@ def test_misses_are_taken_apart_row_by_row(left_out) -> None:
 
 def test_simulated_studies_of_a_right_model_are_covered_as_stated(left_out) -> None:
     rows = observations(load_evidence())
-    refits = prepare("retrowalk", rows, **FEW)
+    refits = rival_refits("retrowalk", rows, **FEW)
     wanted = np.flatnonzero([row.source == "yang2005" for row in rows])
     used = np.flatnonzero([row.source != "yang2005" for row in rows])
-    made_up = _made_up(refits, used, wanted, np.random.default_rng(1))
+    made_up = simulate_results(refits, used, wanted, np.random.default_rng(1))
     found = Predictive.of(refits, used, wanted)
     np.testing.assert_allclose(made_up.mean(axis=0), found.centre, atol=0.05)
     np.testing.assert_allclose(made_up.std(axis=0), found.spread, rtol=0.08)

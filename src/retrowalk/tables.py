@@ -1,11 +1,11 @@
-"""Read a CSV table into frozen rows; faults are reported with file, row and column."""
+"""CSV tables read into frozen rows, faults with file, row and column; and tables written as Markdown."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,3 +103,17 @@ def _read_row(
             )
             for detail in details
         ], None
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a Markdown table.
+
+    Examples
+    --------
+    >>> list(markdown_table(["a", "b"], [["1", "2"]]))
+    ['| a | b |', '|---|---|', '| 1 | 2 |']
+    """
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

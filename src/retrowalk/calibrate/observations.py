@@ -1,24 +1,29 @@
-"""What an arm of a study did, as the model sees it: loads, visits, and what is left of them on a day.
+"""The rows of the evidence that enter a fit, as numbers on one scale, and what their arms did.
 
-The rows of the evidence that enter the fit, as numbers on one scale and with what they share.
+A row is a change within one arm or a contrast of two. Its arms are reduced to what the model needs of them:
+loads of a session, days of visits, attendance and the day of the assessment.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.calibrate.priors import Prior, prior
 from retrowalk.catalogue import baseline, modalities, outcomes, populations
-from retrowalk.errors import InputError
-from retrowalk.evidence import Arm, Effect, Evidence
+from retrowalk.errors import DocumentError, InputError, Problem
+from retrowalk.evidence import Arm, Effect, Evidence, load_evidence, read_evidence
+from retrowalk.evidence.library import Table
 from retrowalk.model.dose import impulse
 from retrowalk.model.gains import reference_sums
 from retrowalk.model.links import Link
@@ -27,49 +32,55 @@ from retrowalk.model.load import Session, session_load
 Array = NDArray[np.float64]
 
 
+# -- what an arm did
+
+
 @dataclass(frozen=True)
-class Protocol:
-    """An arm's programme, the same at each visit.
+class StudyProtocol:
+    """What an arm of a study did, the same at each visit."""
 
-    Attributes
-    ----------
-    loads : (17,)
-        Of one session by component, in reference sessions.
-    days, repeats : (visit,)
-        Days with sessions, and how many sessions each has.
-    share : (visit,)
-        Expected share of the people who come.
-    assessment : float
-        Day of the assessment.
-    dose_log_sd : float
-        How well the loads are known.
-    """
-
-    loads: Array
-    days: Array
-    repeats: Array
-    share: Array
-    assessment: float
-    dose_log_sd: float
+    loads: Array  #: (component,), of one session, in reference sessions
+    days: Array  #: (visit,), days with sessions
+    repeats: Array  #: (visit,), sessions of the day
+    share: Array  #: (visit,), expected share of the people who come
+    assessment: float  #: day of the assessment
+    dose_log_sd: float  #: how well the loads are known: SD of their logarithm
 
     @property
     def trains(self) -> bool:
         """Whether anything is done at all."""
         return bool(self.loads.any() and self.days.size)
 
+    @property
+    def group_totals(self) -> Array:
+        """Load of a session by component, each with all components of its group together, (component,)."""
+        groups = np.array([row.group for row in modalities().values()])
+        return np.asarray((groups[:, None] == groups).astype(np.float64) @ self.loads)
 
-def protocol(arm: Arm, population: str, days_after_last: float | None) -> Protocol:
-    """The programme of an arm, assessed as many days after its last session as stated, else when its last
-    week is over.
+    @property
+    def group_shares(self) -> Array:
+        """Each component's share of its group's load, (component,)."""
+        total = self.group_totals
+        return np.divide(self.loads, total, out=np.zeros_like(self.loads), where=total > 0)
 
-    Sessions number i of k a week are on day floor(7 i / k) of each week. The share that comes is the
-    population's attendance, times the share still taking part where the study states how many completed;
-    without a population it is the mean of all.
+
+def study_protocol(arm: Arm, population: str, days_after_last: float | None) -> StudyProtocol:
+    """The protocol of an arm, assessed `days_after_last` days after its last session.
+
+    Without that number it is assessed when its last week is over. Session number i of k a week is on day
+    floor(7 i / k). The share that comes is the population's attendance, times the share still taking part
+    where the study states how many completed; without a population it is the mean of all populations.
 
     Raises
     ------
     InputError
         If an arm that trains lacks sessions a week, weeks or minutes.
+
+    Examples
+    --------
+    >>> arm = load_evidence().arm("alghadir2019/retro")
+    >>> study_protocol(arm, "knee_oa", None).assessment
+    42.0
     """
     loads = np.zeros(len(modalities()))
     days = np.empty(0)
@@ -78,65 +89,26 @@ def protocol(arm: Arm, population: str, days_after_last: float | None) -> Protoc
             raise InputError(
                 f"arm {arm.id} trains but lacks sessions_week, weeks or minutes: give or impute them"
             )
-        days = np.array(_days(arm.sessions_week, arm.weeks), dtype=np.float64)
+        number = round(arm.sessions_week * arm.weeks)
+        days = np.array([int(7 * i / arm.sessions_week + 1e-9) for i in range(number)], dtype=np.float64)
         for session in _sessions(arm):
             for component, load in session_load(session).items():
                 loads[list(modalities()).index(component)] += load
     counts = Counter(days.tolist())
     visited = np.array(sorted(counts))
     last = float(days.max()) if days.size else 0.0
-    return Protocol(
+    return StudyProtocol(
         loads=loads,
         days=visited,
         repeats=np.array([counts[day] for day in visited], dtype=np.float64),
-        share=_attendance(population) * _staying(arm, visited),
+        share=_attendance(population) * _retention(arm, visited),
         assessment=7.0 * (arm.weeks or 0.0) if days_after_last is None else last + days_after_last,
         dose_log_sd=arm.dose_log_sd or 0.0,
     )
 
 
-def exposure(
-    arm: Protocol, gamma: Array, dose: Array, tau_fitness: Array, tau_fatigue: Array, fraction: Array
-) -> Array:
-    """What the arm's end point holds of each component's gain: mean response = exposure @ R.
-
-    With impulses w_m, next-day, and shares a_v of people who come on day v,
-
-        rho_m = sum_v a_v w_m(v) ( exp(-age_v/tau1) / G* - f exp(-age_v/tau2) / H* ) / (1 - f),
-
-    which is 1 for the reference programme with everybody present. The impulse is homogeneous: c times the
-    load gives c^gamma times the impulse, so visits with several sessions and uncertain doses need no more.
-
-    Parameters
-    ----------
-    arm : Protocol
-    gamma, dose : (draw,)
-        Exponent of the dose; the standard normal of the arm's true load.
-    tau_fitness, tau_fatigue, fraction : (draw,)
-        Of one outcome.
-
-    Returns
-    -------
-    (draw, 17)
-    """
-    if not arm.trains:
-        return np.zeros((gamma.size, arm.loads.size))
-    groups = [row.group for row in modalities().values()]
-    once = impulse(arm.loads[None, :], groups, gamma=gamma)[:, 0, :]
-    age = arm.assessment - arm.days
-    weight = arm.share * arm.repeats ** gamma[:, None]
-    fitness, fatigue = reference_sums(tau_fitness, tau_fatigue)
-    kept = [
-        (weight * np.exp(-age / tau[:, None])).sum(axis=1) / unit
-        for tau, unit in ((tau_fitness, fitness), (tau_fatigue, fatigue))
-    ]
-    net = (kept[0] - fraction * kept[1]) / (1.0 - fraction)
-    return np.asarray(once * (net * np.exp(gamma * arm.dose_log_sd * dose))[:, None])
-
-
 def _sessions(arm: Arm) -> Iterator[Session]:
-    second = arm.second_share or 0.0
-    minutes = arm.minutes or 0.0
+    second, minutes = arm.second_share or 0.0, arm.minutes or 0.0
     yield _session(arm.component, (1.0 - second) * minutes, arm.speed, arm.grade)
     if arm.second_component and second:
         yield _session(arm.second_component, second * minutes, arm.second_speed, arm.grade)
@@ -152,11 +124,6 @@ def _session(component: str, minutes: float, speed: float | None, grade: float |
     return Session(row.modality, minutes, speed, grade or 0.0, backward)
 
 
-def _days(per_week: float, weeks: float) -> list[int]:
-    number = round(per_week * weeks)
-    return [int(7 * i / per_week + 1e-9) for i in range(number)]
-
-
 def _attendance(population: str) -> float:
     if population:
         return populations()[population].attendance
@@ -164,36 +131,62 @@ def _attendance(population: str) -> float:
     return sum(known) / len(known)
 
 
-def _staying(arm: Arm, days: Array) -> Array:
+def _retention(arm: Arm, days: Array) -> Array:
     """Share still taking part: a constant weekly hazard, leaving at the end of a week."""
     if arm.completion is None or not arm.weeks:
         return np.ones_like(days)
     return np.asarray(arm.completion ** (np.floor(days / 7.0) / arm.weeks))
 
 
+def exposure(
+    protocol: StudyProtocol, gamma: Array, dose: Array, tau_fitness: Array, tau_fatigue: Array,
+    fraction: Array,
+) -> Array:  # fmt: skip
+    """Response at the assessment per gain of each component: mean response = exposure @ R.
+
+    With impulses w_m, next-day, and shares a_v of people who come on day v,
+
+        rho_m = sum_v a_v w_m(v) ( exp(-age_v/tau1) / G* - f exp(-age_v/tau2) / H* ) / (1 - f),
+
+    which is 1 for the reference programme with everybody present. The impulse is homogeneous: c times the
+    load gives c^gamma times the impulse, which covers visits with several sessions and uncertain doses.
+
+    Parameters
+    ----------
+    protocol : StudyProtocol
+    gamma, dose : (draw,)
+        Exponent of the dose; the standard normal of the arm's true load.
+    tau_fitness, tau_fatigue, fraction : (draw,)
+        Of one outcome [d, d, 1].
+
+    Returns
+    -------
+    (draw, component)
+    """
+    if not protocol.trains:
+        return np.zeros((gamma.size, protocol.loads.size))
+    groups = [row.group for row in modalities().values()]
+    once = impulse(protocol.loads[None, :], groups, gamma=gamma)[:, 0, :]
+    age = protocol.assessment - protocol.days
+    weight = protocol.share * protocol.repeats ** gamma[:, None]
+    fitness, fatigue = reference_sums(tau_fitness, tau_fatigue)
+    kept = [
+        (weight * np.exp(-age / tau[:, None])).sum(axis=1) / unit
+        for tau, unit in ((tau_fitness, fitness), (tau_fatigue, fatigue))
+    ]
+    net = (kept[0] - fraction * kept[1]) / (1.0 - fraction)
+    return np.asarray(once * (net * np.exp(gamma * protocol.dose_log_sd * dose))[:, None])
+
+
+# -- published numbers on one scale
+
+
+# The names of these fields enter the digest that the shipped draws carry.
 @dataclass(frozen=True)
 class Observation:
     """One published number and what it takes to predict it.
 
-    Attributes
-    ----------
-    id, source, cluster, outcome, population, unit : str
-    arms : tuple of str
-        Ids; the second is subtracted. One arm: a change within it.
-    value, se : float
-        In the direction of benefit: in SD of the population, or as the standardised difference printed.
-    scale : float
-        What was printed = value * scale, which turns the direction back too.
-    slope : float
-        Predicted value per SD of gain: 1, or for a standardised difference how much of a baseline SD an SD on
-        the link scale is.
-    denominator, drift : Prior or None
-        Logarithm of the ratio of SDs behind a standardised difference; what a change within one arm holds
-        besides training.
-    trials : int
-        Behind a pooled row; else 1.
-    protocols : tuple of Protocol
-        As `arms`.
+    Value and SE are in the direction of benefit, in SD of the population or as the standardised difference.
     """
 
     id: str
@@ -202,50 +195,28 @@ class Observation:
     outcome: str
     population: str
     unit: str
-    arms: tuple[str, ...]
-    value: float
-    se: float
-    scale: float
-    slope: float
-    denominator: Prior | None
-    drift: Prior | None
-    trials: int
-    correlated_with: str
-    error_correlation: float | None
-    protocols: tuple[Protocol, ...] = field(repr=False)
+    arms: tuple[str, ...]  #: ids; the second is subtracted; one arm: a change within it
+    protocols: tuple[StudyProtocol, ...] = field(repr=False)  #: as `arms`
+    value: float = 0.0
+    se: float = 1.0
+    scale: float = 1.0  #: what was printed = value * scale, which turns the direction back too
+    #: Predicted value per SD of gain: how much of a baseline SD an SD on the link scale is
+    slope: float = 1.0
+    denominator: Prior | None = None  #: logarithm of the ratio of SDs behind a standardised difference
+    drift: Prior | None = None  #: what a change within one arm holds besides training
+    trials: int = 1  #: behind a pooled row
+    correlated_with: str = ""  #: another row's id, where the tables state a correlation
+    error_correlation: float | None = None  #: of the two sampling errors
 
     @property
-    def signed_arms(self) -> tuple[tuple[str, float, Protocol], ...]:
-        """Each arm's id, sign in the contrast, and programme."""
+    def signed_arms(self) -> tuple[tuple[str, float, StudyProtocol], ...]:
+        """Each arm's id, sign in the contrast, and protocol."""
         return tuple(zip(self.arms, (1.0, -1.0), self.protocols, strict=False))
 
 
 def observations(evidence: Evidence) -> tuple[Observation, ...]:
     """All rows whose role is ``fit``, in the order of the tables."""
     return tuple(observation(evidence, effect) for effect in evidence.effects if effect.role == "fit")
-
-
-def digest(rows: tuple[Observation, ...], table: tuple[Prior, ...]) -> str:
-    """SHA-256 of everything a fit reads: the rows with their programmes and baselines, and the priors.
-
-    Numbers count to nine digits, so that the last bits of another machine make no difference.
-    """
-    beliefs = [row.model_dump(exclude={"unit", "reason"}) for row in table]
-    content = plain({"rows": [asdict(row) for row in rows], "priors": beliefs})
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def plain(value: object) -> object:
-    """Nested values for JSON: numbers to nine digits, priors without their reasons."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, Prior):
-        return plain(value.model_dump(exclude={"unit", "reason"}))
-    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 def observation(evidence: Evidence, effect: Effect) -> Observation:
@@ -260,34 +231,46 @@ def observation(evidence: Evidence, effect: Effect) -> Observation:
     if effect.value is None or effect.se is None:
         raise InputError(f"{effect.id} has no value or no se")
     scale, slope = _scales(effect)
-    arms = tuple(arm for arm in (effect.arm_a, effect.arm_b) if arm)
-    after = None if effect.days_after_last_imputed else effect.days_after_last
-    drift = evidence.arm(effect.arm_a).drift or "none"
     return Observation(
-        id=effect.id,
-        source=effect.source,
-        cluster=effect.cluster,
-        outcome=effect.outcome,
-        population=effect.population,
+        **common_fields(evidence, effect),
         unit=effect.unit,
-        arms=arms,
         value=effect.value / scale,
         se=effect.se / abs(scale) / math.sqrt(1.0 - (source.overlap_share or 0.0)),
         scale=scale,
         slope=slope,
         denominator=prior("smd_denominator", effect.denominator) if effect.unit == "SD" else None,
-        drift=None if effect.arm_b else prior("drift", drift),
         trials=source.n_trials or 1,
         correlated_with=effect.correlated_with,
         error_correlation=effect.error_correlation,
-        protocols=tuple(protocol(evidence.arm(arm), effect.population, after) for arm in arms),
     )
+
+
+def common_fields(evidence: Evidence, effect: Effect) -> dict[str, Any]:
+    """What an `Observation` takes from a row whether or not it holds a number."""
+    arms = tuple(arm for arm in (effect.arm_a, effect.arm_b) if arm)
+    after = None if effect.days_after_last_imputed else effect.days_after_last
+    drift = None if effect.arm_b else prior("drift", evidence.arm(effect.arm_a).drift or "none")
+    protocols = tuple(study_protocol(evidence.arm(arm), effect.population, after) for arm in arms)
+    own = ("id", "source", "cluster", "outcome", "population")
+    return {name: getattr(effect, name) for name in own} | {
+        "arms": arms, "drift": drift, "protocols": protocols,
+    }  # fmt: skip
+
+
+def benefit_sign(outcome: str) -> float:
+    """1 where more of an outcome is better, -1 where less is.
+
+    Examples
+    --------
+    >>> benefit_sign("walking_speed"), benefit_sign("knee_pain")
+    (1.0, -1.0)
+    """
+    return 1.0 if outcomes()[outcome].better == "higher" else -1.0
 
 
 def _scales(effect: Effect) -> tuple[float, float]:
     """Printed number per beneficial unit of value, and value per SD of gain."""
-    outcome = outcomes()[effect.outcome]
-    benefit = effect.sign * (1.0 if outcome.better == "higher" else -1.0)
+    benefit = effect.sign * benefit_sign(effect.outcome)
     if not effect.population:
         if effect.unit != "SD":
             raise InputError(f"{effect.id} is in {effect.unit} but names no population, whose SD it needs")
@@ -311,3 +294,110 @@ def natural_change(population: str, outcome: str) -> float:
     mu, sd = link.from_moments(cell.mean, cell.sd)
     step = 0.01 * sd
     return (link.moments(mu + step, sd)[0] - link.moments(mu - step, sd)[0]) / 0.02
+
+
+def digest(content: object) -> str:
+    """SHA-256 of nested values of what a fit reads; order of fields and reasons of priors do not count.
+
+    Numbers count to nine digits, so that the last bits of another machine make no difference.
+    """
+    return hashlib.sha256(json.dumps(_plain(content), sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Prior):
+        return _plain(value.model_dump(exclude={"unit", "reason"}))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+# -- a user's own studies
+
+
+@dataclass(frozen=True)
+class Studies:
+    """What a folder of studies holds."""
+
+    rows: tuple[Observation, ...]  #: every result with a number
+    known_as: tuple[str, ...]  #: sources of the package that are the same trials, by id or DOI
+    left_out: int  #: results without a number
+
+
+def read_studies(folder: Path) -> Studies:
+    """Read `sources.csv`, `arms.csv` and `effects.csv` of a folder.
+
+    Raises
+    ------
+    DocumentError
+        With file, row, column and sentence for each fault.
+    """
+    evidence = read_evidence(folder)
+    effects = Table(folder / "effects.csv", evidence.effects)
+    numbered = [
+        i for i, row in enumerate(evidence.effects) if row.role in ("fit", "check") and row.value is not None
+    ]
+    problems = [*_trials_entered_twice(folder, evidence), *_results_entered_twice(effects, numbered)]
+    problems += _arms_without_dose(folder, evidence, numbered)
+    if problems:
+        raise DocumentError(problems)
+    rows = []
+    for i in numbered:
+        try:
+            rows.append(observation(evidence, evidence.effects[i]))
+        except InputError as error:
+            column = "se" if evidence.effects[i].se is None else "population"
+            problems.append(effects.problem(i, column, str(error)))
+    if not numbered:
+        message = "no row has role fit or check and a value: there is nothing to predict"
+        problems.append(Problem(message, str(effects.path), path="column value"))
+    if problems:
+        raise DocumentError(problems)
+    ids, dois = {row.id for row in evidence.sources}, {row.doi.lower() for row in evidence.sources if row.doi}
+    known = (row.id for row in load_evidence().sources if row.id in ids or row.doi.lower() in dois)
+    return Studies(tuple(rows), tuple(known), len(evidence.effects) - len(rows))
+
+
+def _trials_entered_twice(folder: Path, evidence: Evidence) -> Iterator[Problem]:
+    table = Table(folder / "sources.csv", evidence.sources)
+    first: dict[str, str] = {}
+    for i, row in enumerate(evidence.sources):
+        doi = row.doi.lower()
+        if doi and doi in first and not row.duplicate_of:
+            message = (
+                f"{row.id!r} has the DOI of {first[doi]!r}: enter a trial once, or say so in duplicate_of"
+            )
+            yield table.problem(i, "doi", message)
+        first.setdefault(doi, row.id)
+
+
+def _results_entered_twice(table: Table[Effect], numbered: list[int]) -> Iterator[Problem]:
+    first: dict[tuple[str, ...], str] = {}
+    for i in numbered:
+        row = table.rows[i]
+        key = (row.arm_a, row.arm_b, row.outcome, row.measure, str(row.days_after_last))
+        if key in first:
+            message = f"{row.id!r} repeats {first[key]!r}: same arms, outcome, measure and day"
+            yield table.problem(i, "id", message)
+        first.setdefault(key, row.id)
+
+
+def _arms_without_dose(folder: Path, evidence: Evidence, numbered: list[int]) -> Iterator[Problem]:
+    table = Table(folder / "arms.csv", evidence.arms)
+    used = {name for i in numbered for name in (evidence.effects[i].arm_a, evidence.effects[i].arm_b)}
+    for i, arm in enumerate(evidence.arms):
+        if arm.id not in used:
+            continue
+        if not arm.component and not arm.comparator:
+            message = f"{arm.id!r} names no programme: give component, or comparator for an arm at rest"
+            yield table.problem(i, "component", message)
+        for column in ("sessions_week", "weeks", "minutes") if arm.component else ():
+            if not getattr(arm, column):
+                message = f"{arm.id!r} trains {arm.component} but has no {column}: give or impute it"
+                yield table.problem(i, column, message)

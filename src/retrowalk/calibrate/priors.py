@@ -1,8 +1,6 @@
-"""The table of priors: what is believed of every parameter before any trial is read, with reasons.
+"""What is believed of every parameter before any trial is read: the table of priors, and draws from it.
 
-Everything a trial's result depends on besides the gains, drawn from the priors.
-
-Prior of the gains: one multivariate normal over all cells (component, outcome).
+Gains have a multivariate normal prior; all other parameters, the nuisances, are drawn by stratified sampling.
 """
 
 from __future__ import annotations
@@ -25,6 +23,9 @@ from retrowalk.tables import Row, read_table
 
 Array = NDArray[np.float64]
 RowT = TypeVar("RowT", bound=Row)
+
+
+# -- the tables
 
 
 class Prior(Row):
@@ -64,7 +65,19 @@ class Prior(Row):
         return self.scale or 0.0
 
     def quantile(self, share: Array) -> Array:
-        """Values below which these shares of the distribution lie (any shape, inside (0, 1))."""
+        """Values below which these shares of the distribution lie.
+
+        Parameters
+        ----------
+        share : array, any shape
+            Inside (0, 1).
+
+        Examples
+        --------
+        >>> median = np.array([0.5])
+        >>> prior("novelty_minutes").quantile(median).tolist()
+        [60.0]
+        """
         if self.distribution == "constant":
             return np.full_like(share, self.location)
         if self.distribution == "beta":
@@ -84,52 +97,56 @@ class TimeConstant(Row):
     """Its row among the effects."""
     days: float
     log_sd: float
-    """Of other people, other training and reading a time constant off few points."""
+    """Covers other people, other training, and reading a time constant off few points."""
     reason: str
 
 
 @cache
 def priors() -> tuple[Prior, ...]:
-    """All rows of the package's table, in its order, fitness constants after what time courses say."""
-    return tuple(_informed(row) for row in _table("priors.csv", Prior))
+    """All rows of the package's table, with what time courses say of tau_fitness combined into its rows."""
+    return tuple(_with_time_courses(row) for row in calibration_table("priors.csv", Prior))
 
 
 @cache
 def time_constants() -> tuple[TimeConstant, ...]:
-    """Time courses from the evidence, by what they are read to say of the fitness constant."""
-    return _table("time_constants.csv", TimeConstant)
+    """Time courses from the evidence and the fitness constant that each is read to show."""
+    return calibration_table("time_constants.csv", TimeConstant)
 
 
-def _table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
+def calibration_table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
+    """Rows of one of the CSV files that ship beside this module."""
     with as_file(files(__package__) / name) as path:
         return read_table(path, row_type)
 
 
-def _informed(row: Prior) -> Prior:
+def _with_time_courses(row: Prior) -> Prior:
     """Combine a lognormal prior of tau_fitness with its scope's time courses, normal on the logarithm.
 
     Precisions 1/s^2 add, and logarithms are averaged by them.
     """
-    known = [
-        found for found in time_constants() if row.quantity == "tau_fitness" and found.scope == row.scope
-    ]
-    if not known:
+    courses = [one for one in time_constants() if row.quantity == "tau_fitness" and one.scope == row.scope]
+    if not courses:
         return row
-    terms = [(row.location, row.sd), *((found.days, found.log_sd) for found in known)]
+    terms = [(row.location, row.sd), *((one.days, one.log_sd) for one in courses)]
     precision = sum(sd**-2 for _, sd in terms)
     centre = sum(np.log(days) * sd**-2 for days, sd in terms) / precision
     return row.model_copy(update={"location": float(np.exp(centre)), "scale": float(precision**-0.5)})
 
 
-def prior(quantity: str, *scopes: str, table: tuple[Prior, ...] | None = None) -> Prior:
+def prior(quantity: str, *scopes: str) -> Prior:
     """The prior of `quantity` for the first of `scopes`, or else ``any``, that the table has.
 
     Raises
     ------
     InputError
         If there is none.
+
+    Examples
+    --------
+    >>> prior("heterogeneity").distribution
+    'halfnormal'
     """
-    rows = {row.scope: row for row in (table or priors()) if row.quantity == quantity}
+    rows = {row.scope: row for row in priors() if row.quantity == quantity}
     for scope in (*scopes, "any"):
         if scope in rows:
             return rows[scope]
@@ -141,48 +158,55 @@ def outcome_prior(quantity: str, outcome: str) -> Prior:
     return prior(quantity, outcome, outcomes()[outcome].family)
 
 
+# -- draws
+
+
+def stratified(number: int, stream: str, seed: int) -> Array:
+    """Shares in (0, 1), one from each of `number` equal slices, in random order.
+
+    Order and places depend on `stream` and `seed` alone, so that a parameter or a study that is added moves
+    no other draw. Only raw generator output is used, never a library's normal or shuffle, whose algorithms
+    may change.
+
+    Returns
+    -------
+    (number,)
+
+    Examples
+    --------
+    >>> sorted((4 * stratified(4, "dose_exponent", seed=1)).astype(int).tolist())
+    [0, 1, 2, 3]
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, zlib.crc32(stream.encode())]))
+    order = np.argsort(np.argsort(generator.random(number), kind="stable"), kind="stable")
+    return np.asarray((order + generator.random(number) + 2.0**-54) / (number + 2.0**-53))
+
+
+def normals(number: int, streams: Sequence[str], seed: int) -> Array:
+    """Stratified standard normals, (number, stream)."""
+    return np.asarray(ndtri(np.stack([stratified(number, name, seed) for name in streams], axis=-1)))
+
+
 @dataclass(frozen=True)
 class Nuisances:
-    """Draws of the parameters that enter a trial's prediction in no straight line.
+    """Draws of the parameters that a trial's prediction does not depend on linearly."""
 
-    Attributes
-    ----------
-    tau_fitness, tau_fatigue, fatigue_fraction, response_sd : (draw, outcome)
-        Time constants [d], k2 H / (k1 G) after the reference programme, SD of responses between members [SD].
-    dose_exponent, heterogeneity : (draw,)
-        Exponent of the day's total; SD of true effects between studies [SD].
-    dose, denominator : (draw, source)
-        Standard normals: a source's true dose and the SD behind its standardised differences, in units of
-        what the tables allow.
-    """
-
-    tau_fitness: Array
-    tau_fatigue: Array
-    fatigue_fraction: Array
-    response_sd: Array
-    dose_exponent: Array
-    heterogeneity: Array
-    dose: Array
-    denominator: Array
+    tau_fitness: Array  #: (draw, outcome), time constant [d]
+    tau_fatigue: Array  #: (draw, outcome), time constant [d]
+    fatigue_fraction: Array  #: (draw, outcome), k2 H / (k1 G) after the reference programme
+    response_sd: Array  #: (draw, outcome), SD of responses between members [SD]
+    dose_exponent: Array  #: (draw,), exponent of the day's total
+    heterogeneity: Array  #: (draw,), SD of true effects between studies [SD]
+    dose: Array  #: (draw, source), standard normals: the true dose, in units of what the tables allow
+    denominator: Array  #: (draw, source), standard normals: the SD behind standardised differences
 
     def take(self, draws: NDArray[np.intp] | slice) -> Self:
         """The same for some of the draws."""
         return type(self)(**{field.name: getattr(self, field.name)[draws] for field in fields(self)})
 
-
-def stratified(number: int, name: str, seed: int) -> Array:
-    """Shares in (0, 1), one from each of `number` equal slices, in an order that only name and seed decide.
-
-    Raw generator output alone is used, never a library's normal or shuffle, whose algorithms may change.
-    """
-    generator = np.random.Generator(np.random.PCG64([seed, zlib.crc32(name.encode())]))
-    order = np.argsort(np.argsort(generator.random(number), kind="stable"), kind="stable")
-    return np.asarray((order + generator.random(number) + 2.0**-54) / (number + 2.0**-53))
-
-
-def normals(number: int, names: Sequence[str], seed: int) -> Array:
-    """Stratified standard normals, one column per name."""
-    return np.asarray(ndtri(np.stack([stratified(number, name, seed) for name in names], axis=-1)))
+    def of_outcome(self, place: int) -> tuple[Array, Array, Array]:
+        """tau_fitness, tau_fatigue and fatigue_fraction, (draw,), of the outcome numbered `place`."""
+        return self.tau_fitness[:, place], self.tau_fatigue[:, place], self.fatigue_fraction[:, place]
 
 
 def draw_nuisances(number: int, sources: Sequence[str], seed: int) -> Nuisances:
@@ -203,7 +227,7 @@ def draw_nuisances(number: int, sources: Sequence[str], seed: int) -> Nuisances:
     fitness = each("tau_fitness")
     return Nuisances(
         tau_fitness=fitness,
-        tau_fatigue=_below(fitness, number, seed),
+        tau_fatigue=_fatigue_below(fitness, number, seed),
         fatigue_fraction=each("fatigue_fraction"),
         response_sd=each("response_sd"),
         dose_exponent=single("dose_exponent"),
@@ -213,7 +237,7 @@ def draw_nuisances(number: int, sources: Sequence[str], seed: int) -> Nuisances:
     )
 
 
-def _below(fitness: Array, number: int, seed: int) -> Array:
+def _fatigue_below(fitness: Array, number: int, seed: int) -> Array:
     columns = []
     for place, name in enumerate(outcomes()):
         row = outcome_prior("tau_fatigue", name)
@@ -222,31 +246,33 @@ def _below(fitness: Array, number: int, seed: int) -> Array:
     return np.stack(columns, axis=-1)
 
 
+# -- gains
+
+
 @dataclass(frozen=True)
 class GainPrior:
     """Gains in the direction of benefit as a mean and loadings on independent standard normals.
 
-    ``R = mean + loadings z``, so that the covariance of the cells is loadings loadings'.
-
-    Attributes
-    ----------
-    mean : (17, 13)
-        By component and outcome [SD].
-    loadings : (17, 13, latent)
-        SD.
-    keys : tuple of str
-        Name of each latent normal.
+    ``R = mean + loadings z``, so that the covariance of the gains is loadings loadings'.
     """
 
-    mean: Array
-    loadings: Array
-    keys: tuple[str, ...]
+    mean: Array  #: (component, outcome), SD of the population
+    loadings: Array  #: (component, outcome, latent), SD of the population
+    keys: tuple[str, ...]  #: name of each latent normal
 
     def reduced(self, components: Sequence[int], places: Sequence[int]) -> GainPrior:
-        """Without the latent normals that none of these components' cells of these outcomes loads on."""
+        """Without the latent normals that no gain of these components on these outcomes loads on."""
         loaded = self.loadings[np.ix_(components, places)] != 0
         used = np.flatnonzero(loaded.any(axis=(0, 1)))
         return GainPrior(self.mean, self.loadings[:, :, used], tuple(self.keys[place] for place in used))
+
+    def draw_latent(self, number: int, seed: int) -> Array:
+        """Standard normals to load on, (number, latent)."""
+        return normals(number, [f"gain/{key}" for key in self.keys], seed)
+
+
+#: A term of some gains' prior: the components that share it, its distribution, the latent normal it loads on.
+Term = tuple[tuple[str, ...], Prior, str]
 
 
 def gain_prior() -> GainPrior:
@@ -259,47 +285,58 @@ def gain_prior() -> GainPrior:
 
     An outcome with a row of its own is not pooled with its family. Running in a direction is walking in that
     direction plus a difference of its own; every other component has an independent prior per outcome.
+
+    Examples
+    --------
+    >>> gains = gain_prior()
+    >>> gains.mean.shape == (len(modalities()), len(outcomes()))
+    True
     """
-    collected = _Cells()
-    for outcome in outcomes().values():
-        _locomotion(collected, outcome)
-        for component in list(modalities())[4:]:
-            own = prior(_table_name(component), outcome.name, outcome.family)
-            collected.add((component,), outcome.name, own, f"{component}/{outcome.name}")
-    return collected.prior()
+    components = list(modalities())
+    mean = np.zeros((len(components), len(outcomes())))
+    loaded: list[tuple[str, int, int, float]] = []
+    for place, outcome in enumerate(outcomes().values()):
+        for trained, row, key in (*_walking_and_running(outcome), *_other_training(outcome)):
+            for component in map(components.index, trained):
+                mean[component, place] += row.location
+                if row.sd:
+                    loaded.append((key, component, place, row.sd))
+    keys = list(dict.fromkeys(key for key, *_ in loaded))
+    loadings = np.zeros((*mean.shape, len(keys)))
+    for key, component, place, sd in loaded:
+        loadings[component, place, keys.index(key)] = sd
+    return GainPrior(mean, loadings, tuple(keys))
 
 
-def _table_name(component: str) -> str:
-    special = ("physiotherapy", "balance_training")
-    return f"gain_{component if component in special else 'other'}"
-
-
-def _locomotion(cells: _Cells, outcome: Outcome) -> None:
+def _walking_and_running(outcome: Outcome) -> Iterator[Term]:
     name = outcome.name
     running = prior("gain_run", name, "walk")
-    walking_only = running.scope == name
-    forward = ("walk_forward",) if walking_only else ("walk_forward", "run_forward")
-    backward = ("walk_backward",) if walking_only else ("walk_backward", "run_backward")
-    own_backward = _own("gain_backward", name)
-    for row, key in _terms("gain_forward", outcome):
-        cells.add(forward if own_backward else forward + backward, name, row, key)
+    # where running has a row of its own for the outcome it owes nothing to walking
+    apart = running.scope == name
+    forward = ("walk_forward",) if apart else ("walk_forward", "run_forward")
+    backward = ("walk_backward",) if apart else ("walk_backward", "run_backward")
+    own_backward = _row_of("gain_backward", name)
+    for row, key in _pooled("gain_forward", outcome):
+        yield forward if own_backward else forward + backward, row, key
     if own_backward:
-        cells.add(backward, name, own_backward, f"gain_backward/{name}")
+        yield backward, own_backward, f"gain_backward/{name}"
     else:
-        for row, key in _terms("gain_difference", outcome):
-            cells.add(backward, name, row, key)
+        for row, key in _pooled("gain_difference", outcome):
+            yield backward, row, key
     for component in ("run_forward", "run_backward"):
-        cells.add((component,), name, running, f"{component}/{name}")
+        yield (component,), running, f"{component}/{name}"
 
 
-def _own(quantity: str, outcome: str) -> Prior | None:
-    rows = [row for row in priors() if (row.quantity, row.scope) == (quantity, outcome)]
-    return rows[0] if rows else None
+def _other_training(outcome: Outcome) -> Iterator[Term]:
+    for component in list(modalities())[4:]:
+        named = component if component in ("physiotherapy", "balance_training") else "other"
+        row = prior(f"gain_{named}", outcome.name, outcome.family)
+        yield (component,), row, f"{component}/{outcome.name}"
 
 
-def _terms(quantity: str, outcome: Outcome) -> Iterator[tuple[Prior, str]]:
+def _pooled(quantity: str, outcome: Outcome) -> Iterator[tuple[Prior, str]]:
     """Rows that add up to a quantity, each with the name of the normal it loads on."""
-    if own := _own(quantity, outcome.name):
+    if own := _row_of(quantity, outcome.name):
         yield own, f"{quantity}/{outcome.name}"
         return
     yield prior(quantity, "mean"), ""
@@ -307,22 +344,5 @@ def _terms(quantity: str, outcome: Outcome) -> Iterator[tuple[Prior, str]]:
     yield prior(quantity, "outcome"), f"{quantity}/{outcome.name}"
 
 
-class _Cells:
-    def __init__(self) -> None:
-        self.components, self.outcomes = list(modalities()), list(outcomes())
-        self.mean = np.zeros((len(self.components), len(self.outcomes)))
-        self.terms: list[tuple[str, int, int, float]] = []
-
-    def add(self, components: tuple[str, ...], outcome: str, row: Prior, key: str) -> None:
-        for component in components:
-            place = self.components.index(component), self.outcomes.index(outcome)
-            self.mean[place] += row.location
-            if row.sd:
-                self.terms.append((key, *place, row.sd))
-
-    def prior(self) -> GainPrior:
-        keys = list(dict.fromkeys(key for key, *_ in self.terms))
-        loadings = np.zeros((*self.mean.shape, len(keys)))
-        for key, component, outcome, sd in self.terms:
-            loadings[component, outcome, keys.index(key)] = sd
-        return GainPrior(self.mean, loadings, tuple(keys))
+def _row_of(quantity: str, scope: str) -> Prior | None:
+    return next((row for row in priors() if (row.quantity, row.scope) == (quantity, scope)), None)

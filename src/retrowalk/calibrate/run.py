@@ -1,15 +1,11 @@
-"""Draws as labelled data with their provenance, and as netCDF files that are the same bit for bit.
+"""The whole calibration: from the evidence and the table of priors to the two files of draws.
 
-An order of draws in which the first N are as good a sample of all as N draws can be.
-
-What draws were made from, so that they can be told from draws of other evidence or another model.
-
-From the evidence tables and the table of priors to draws: the whole calibration.
+Draws carry digests of all that they were made from, so that they can be told from draws of other evidence or
+of another model.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -22,188 +18,35 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from retrowalk import __version__
-from retrowalk.calibrate import fit
-from retrowalk.calibrate.observations import Observation, digest, observations, plain
-from retrowalk.calibrate.practice import Change, Novelty, changes, fit_changes, from_priors
-from retrowalk.calibrate.practice import expected as cost_of
-from retrowalk.calibrate.practice import practice as practice_of
-from retrowalk.calibrate.predictors import Design
+from retrowalk.calibrate.habituation import (
+    CostChange,
+    Habituation,
+    cost_changes,
+    draw_habituation,
+    expected_falls,
+    fit_habituation,
+)
+from retrowalk.calibrate.likelihood import Design, log_evidence
+from retrowalk.calibrate.observations import Observation, benefit_sign, digest, observations
 from retrowalk.calibrate.priors import GainPrior, Nuisances, draw_nuisances, gain_prior, normals, priors
-from retrowalk.calibrate.sampler import Diagnostics, extra, sample
-from retrowalk.calibrate.verdicts import CANDIDATES, Verdict, exact, hear, verdicts
+from retrowalk.calibrate.sampler import Diagnostics, require_numpyro, sample
+from retrowalk.calibrate.verdicts import CANDIDATES, fit_exactly, score_verdicts, verdicts
 from retrowalk.catalogue import modalities, outcomes
-from retrowalk.errors import RunError
+from retrowalk.errors import InputError, RunError
 from retrowalk.evidence import Evidence, load_evidence
 
 Array = NDArray[np.float64]
-
-#: name -> (dimensions, decimals kept, units, long name). Rounding keeps the files small, and the same on
-#: machines whose last bits differ.
-VARIABLES: dict[str, tuple[tuple[str, ...], int, str, str]] = {
-    "gain": (("draw", "component", "outcome"), 4, "1",
-             "net response to the reference programme, SD of the population on the link scale, signed"),
-    "tau_fitness": (("draw", "outcome"), 2, "d", "time constant of fitness"),
-    "tau_fatigue": (("draw", "outcome"), 3, "d", "time constant of fatigue"),
-    "fatigue_fraction": (("draw", "outcome"), 4, "1", "fatigue over fitness after the reference programme"),
-    "response_sd": (("draw", "outcome"), 4, "1",
-                    "SD of the response between members, SD of the population; prior-driven"),
-    "dose_exponent": (("draw",), 4, "1", "exponent of the day's total dose"),
-    "heterogeneity": (("draw",), 4, "1", "SD of true effects between studies, SD of the population"),
-    "novelty": (("draw", "outcome"), 4, "1",
-                "logarithm of what the first measurement costs over a practised one"),
-    "novelty_minutes": (("draw",), 2, "min", "practice after which e^-1 of the novelty is left"),
-}  # fmt: skip
-
-PACKED = {"dtype": "int32", "_FillValue": -(2**31), "zlib": True, "complevel": 9, "shuffle": True}
-
-
-def as_dataset(values: dict[str, Array], attributes: dict[str, str]) -> xr.Dataset:
-    """Label draws and round them to the decimals that are kept; arrays as in `VARIABLES`."""
-    data: dict[str, Any] = {}
-    for name, (dims, decimals, units, label) in VARIABLES.items():
-        # the very product that a reader of the packed file computes
-        kept = np.round(values[name] * 10.0**decimals) * 10.0**-decimals
-        data[name] = xr.Variable(dims, kept, {"units": units, "long_name": label})
-    coords = {"component": list(modalities()), "outcome": list(outcomes())}
-    return xr.Dataset(data, coords, attributes)
-
-
-def write(dataset: xr.Dataset, path: Path) -> None:
-    """Write draws to `path`, whole or not at all.
-
-    Raises
-    ------
-    RunError
-        If the file system refuses.
-    """
-    encoding = {
-        name: {**PACKED, "scale_factor": 10.0**-decimals} for name, (_, decimals, _, _) in VARIABLES.items()
-    }
-    try:
-        handle, name = tempfile.mkstemp(suffix=".nc", prefix=f".{path.stem}-", dir=path.parent)
-        os.close(handle)
-        try:
-            dataset.to_netcdf(name, engine="h5netcdf", encoding=encoding)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"{path}: {error.strerror or error}") from error
-
-
-def holds_draws(path: Path) -> bool:
-    """Whether a file is one that `write` has written."""
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as found:
-            return "calibration" in found.attrs
-    except (OSError, ValueError):
-        return False
-
-
-def balanced_order(values: Array) -> NDArray[np.intp]:
-    """Order draws so that the mean and spread of the first few stay near those of all.
-
-    A user who asks for 50 of 1000 draws gets the first 50. In random order their means would be off by 1/7 of
-    the posterior SD. Greedily, each next draw is the one that brings the running sums of the standardised
-    values and of their centred squares nearest to zero.
-
-    Parameters
-    ----------
-    values : (draw, quantity)
-        What should be balanced; quantities without spread are ignored.
-
-    Returns
-    -------
-    (draw,) of int
-        A permutation. Sums are of integers, so that it does not hang on a machine's last bits.
-    """
-    spread = values.std(axis=0)
-    moving = values[:, spread > 0]
-    score = (moving - moving.mean(axis=0)) / spread[spread > 0]
-    features = np.rint(1e3 * np.concatenate([score, score**2 - 1.0], axis=1)).astype(np.int64)
-    size = (features**2).sum(axis=1)
-    total = np.zeros(features.shape[1], np.int64)
-    left = np.ones(len(features), bool)
-    order = np.empty(len(features), np.intp)
-    for place in range(len(features)):
-        # |total + f|^2 less the |total|^2 common to all
-        distance = np.where(left, size + 2 * (features @ total), np.iinfo(np.int64).max)
-        order[place] = chosen = int(np.argmin(distance))
-        left[chosen] = False
-        total += features[chosen]
-    return order
-
-
-#: Raised whenever the same evidence, priors and seed would give other draws.
-CALIBRATION_VERSION = "3"
-#: Fixed draws of the priors under which the model is held against the rows.
-MARKS = 4
-
-
-def identity(evidence: Evidence) -> dict[str, object]:
-    """Digests of all that a calibration reads, and a mark of the model that reads it.
-
-    The mark is the mean log density of the rows under a few fixed draws of the priors: it moves with any
-    change of how dose, time, link or noise turn parameters into predictions, whatever the code looks like.
-    """
-    rows = observations(evidence)
-    others = plain({"costs": [asdict(row) for row in changes(evidence)],
-                    "verdicts": [asdict(verdict) for verdict in verdicts(evidence)]})  # fmt: skip
-    return {
-        "evidence": digest(rows, priors()),
-        "beside": hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest(),
-        "rows": len(rows),
-        "mark": _mark(evidence),
-    }
-
-
-def mismatches(record: dict[str, object], evidence: Evidence) -> list[str]:
-    """Parts of a file's record that do not belong to this evidence and to the model as it is."""
-    expected = identity(evidence) | {"version": CALIBRATION_VERSION}
-    return [name for name, value in expected.items() if record.get(name) != value]
-
-
-def _mark(evidence: Evidence) -> str:
-    design = Design(observations(evidence))
-    if not design.rows:
-        return ""
-    mean, signal, noise = fit.moments(design, gain_prior(), draw_nuisances(MARKS, design.sources, 1))
-    found = fit.log_evidence(design.values, mean, signal + noise)
-    return f"{float(found.mean()):.5g}"
-
-
-def dataset(
-    kind: str,
-    method: str,
-    gains: GainPrior,
-    latent: Array,
-    nuisances: Nuisances,
-    practice: Novelty,
-    about: dict[str, object],
-) -> xr.Dataset:
-    """Draws with labels and provenance, in an order whose first ones represent all."""
-    better = np.array([1.0 if row.better == "higher" else -1.0 for row in outcomes().values()])
-    gain = (gains.mean + np.einsum("col,dl->dco", gains.loadings, latent)) * better
-    walking = gain[:, :2].reshape(len(gain), -1)
-    values = {name: getattr(nuisances, name) for name in VARIABLES if hasattr(nuisances, name)}
-    values |= {"gain": gain, "novelty": practice.size, "novelty_minutes": practice.minutes}
-    order = balanced_order(np.column_stack([walking, nuisances.dose_exponent]))
-    record = {"kind": kind, "method": method, "version": CALIBRATION_VERSION, **about}
-    attributes = {
-        "title": f"retrowalk parameters: draws of the {kind}",
-        "source": f"retrowalk {__version__}",
-        "calibration": json.dumps(record, sort_keys=True),
-    }
-    return as_dataset({name: values[name][order] for name in VARIABLES}, attributes)
-
-
 SEED, DRAWS = 20190412, 1000
 #: Steps of each chain.
 WARMUP, KEPT = 300, 700
-#: Draws that are weighed to decide whether verdicts are heard.
-HEARD = 1500
-
+#: Draws that are weighed to decide whether verdicts enter.
+VERDICT_CANDIDATES = 1500
+#: Posterior SDs that a gain of the sampler may lie from that of the fit without one.
+LARGEST_DISAGREEMENT = 0.5
+#: Raised whenever the same evidence, priors and seed would give other draws.
+CALIBRATION_VERSION = "3"
+#: Fixed draws of the priors under which the model is held against the rows.
+MARK_DRAWS = 4
 METHOD = {
     "nuts": (
         "Time constants, dose exponent, heterogeneity, true doses and SMD denominators by the no-U-turn "
@@ -220,48 +63,22 @@ METHOD = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """Draws and what is needed to judge them.
+    """Draws and what is needed to judge them; predictions are in beneficial units of value."""
 
-    Attributes
-    ----------
-    posterior, prior : xarray.Dataset
-        As `retrowalk.parameters.load_posterior` returns them.
-    rows : tuple of Observation
-        The published numbers used.
-    expected, replicated, prior_expected : (draw, row)
-        Posterior predictions without and with noise, and the priors' without, in beneficial units of value.
-    effective_size : float
-        Of the draws: of the candidates' importance weights, or the smallest ESS of the chains.
-    seed : int
-        As asked for.
-    diagnostics : Diagnostics or None
-        Of the sampler; None without one.
-    verdict_weight : float
-        With which verdicts have entered.
-    costs : tuple of Change
-        The published changes of oxygen cost.
-    costs_expected : pair of (draw, change)
-        Falls of the logarithm expected after and before the fit.
-    practice_expected : (draw, change)
-        How much of those after the fit is practice.
-    practice_heterogeneity : (draw,)
-        What the changes of a study share besides [log].
-    """
-
-    posterior: xr.Dataset
-    prior: xr.Dataset
-    rows: tuple[Observation, ...]
-    expected: Array
-    replicated: Array
-    prior_expected: Array
-    effective_size: float
+    posterior: xr.Dataset  #: as `retrowalk.parameters.load_posterior` returns it
+    prior: xr.Dataset  #: as `posterior`
+    rows: tuple[Observation, ...]  #: the published numbers used
+    expected: Array  #: (draw, row), posterior predictions without noise
+    replicated: Array  #: (draw, row), posterior predictions with noise
+    prior_expected: Array  #: (draw, row), the priors' predictions without noise
+    effective_size: float  #: of the candidates' importance weights, or the smallest ESS of the chains
     seed: int
-    diagnostics: Diagnostics | None = None
-    verdict_weight: float = 0.0
-    costs: tuple[Change, ...] = ()
-    costs_expected: tuple[Array, Array] | None = None
-    practice_expected: Array | None = None
-    practice_heterogeneity: Array | None = None
+    diagnostics: Diagnostics | None  #: of the sampler; None without one
+    verdict_weight: float  #: with which verdicts have entered
+    costs: tuple[CostChange, ...]  #: the published changes of oxygen cost
+    habituation: Habituation  #: draws of what practice does to them
+    falls: Array  #: (draw, change), falls of the logarithm of oxygen cost expected after the fit
+    prior_falls: Array  #: (draw, change), and before it
 
 
 def calibrate(
@@ -305,54 +122,306 @@ def calibrate(
         For ``nuts`` without the extra.
     """
     if method == "nuts":
-        extra()
+        require_numpyro()
     tables = evidence or load_evidence()
-    gains, rows, asked = gains or gain_prior(), observations(tables), verdicts(tables)
-    costs, design = changes(tables), Design(rows)
-    weight = _weight(rows, asked, seed) if verdict_weight is None else verdict_weight
+    gains, rows, reported = gains or gain_prior(), observations(tables), verdicts(tables)
+    costs, design, weight = cost_changes(tables), Design(rows), verdict_weight
+    if weight is None:
+        scores = (
+            score_verdicts(rows, reported, seed=seed, candidates=VERDICT_CANDIDATES) if reported else None
+        )
+        weight = scores.weight if scores else 0.0
     # the prior's draws, which the evidence then moves: the two files differ by nothing but the evidence
-    latent = normals(draws, [f"gain/{key}" for key in gains.keys], seed)
+    prior_latent = gains.draw_latent(draws, seed)
     before = draw_nuisances(draws, design.sources, seed)
+    before_practice = draw_habituation(draws, seed)
     about = identity(tables) | {"verdict_weight": weight, "seed": seed}
     diagnostics = None
     if method == "nuts":
-        sampled = sample(design, gains, seed=seed, draws=draws, warmup=warmup, kept=kept, spoken=asked,
+        sampled = sample(design, gains, seed=seed, draws=draws, warmup=warmup, kept=kept, reported=reported,
                          weight=weight)  # fmt: skip
-        known, chosen, diagnostics = sampled.latent, sampled.nuisances, sampled.diagnostics
+        latent, nuisances, diagnostics = sampled.latent, sampled.nuisances, sampled.diagnostics
         size = min(diagnostics.ess_bulk, diagnostics.ess_tail)
         after = about | {"diagnostics": asdict(diagnostics)}
     else:
-        known, chosen, size = exact(rows, asked, gains, weight, seed=seed, draws=draws, candidates=candidates)
+        latent, nuisances, size = fit_exactly(
+            rows, reported, gains, weight, seed=seed, draws=draws, candidates=candidates
+        )
         after = about | {"candidates": candidates}
-    known, practice = fit_changes(costs, gains, known, chosen, seed)
-    model = fit.linearise(design, gains, chosen)
-    expected = fit.predicted(model, known)
-    again = normals(draws, [f"new noise/{row.id}" for row in rows], seed)
+    latent, practice = fit_habituation(costs, gains, latent, nuisances, seed)
+    model = design.linearise(gains, nuisances)
+    expected = model.predict(latent)
+    shocks = normals(draws, [f"new noise/{row.id}" for row in rows], seed)
     return Calibration(
-        posterior=dataset("posterior", METHOD[method], gains, known, chosen, practice, after),
-        prior=dataset("prior", METHOD["prior"], gains, latent, before, from_priors(draws, seed), about),
+        posterior=_dataset("posterior", METHOD[method], gains, latent, nuisances, practice, after),
+        prior=_dataset("prior", METHOD["prior"], gains, prior_latent, before, before_practice, about),
         rows=rows,
         expected=expected,
-        replicated=expected + np.matmul(np.linalg.cholesky(model.noise), again[:, :, None])[:, :, 0],
-        prior_expected=fit.predicted(fit.linearise(design, gains, before), latent),
+        replicated=expected + model.draw_noise(shocks),
+        prior_expected=design.linearise(gains, before).predict(prior_latent),
         effective_size=size,
         seed=seed,
         diagnostics=diagnostics,
         verdict_weight=weight,
         costs=costs,
-        costs_expected=(cost_of(costs, gains, known, chosen, practice),
-                        cost_of(costs, gains, latent, before, from_priors(draws, seed))),
-        practice_expected=practice_of(costs, practice),
-        practice_heterogeneity=practice.heterogeneity,
-    )  # fmt: skip
-
-
-def _weight(rows: tuple[Observation, ...], asked: tuple[Verdict, ...], seed: int) -> float:
-    return hear(rows, asked, seed=seed, candidates=HEARD).weight if asked else 0.0
+        habituation=practice,
+        falls=expected_falls(costs, gains, latent, nuisances, practice),
+        prior_falls=expected_falls(costs, gains, prior_latent, before, before_practice),
+    )
 
 
 def disagreement(one: Calibration, other: Calibration) -> float:
     """Largest distance between the means of any gain in two posteriors, in the second's posterior SDs."""
     first, second = one.posterior["gain"], other.posterior["gain"]
-    off = abs(first.mean("draw") - second.mean("draw")) / second.std("draw")
-    return float(off.max())
+    distance = abs(first.mean("draw") - second.mean("draw")) / second.std("draw")
+    return float(distance.max())
+
+
+# -- provenance
+
+
+def identity(evidence: Evidence, *, form: type[Design] = Design) -> dict[str, object]:
+    """Digests of all that a calibration reads, and a mark of the model that reads it.
+
+    The mark is the mean log density of the rows under a few fixed draws of the priors: it moves with any
+    change of how dose, time, link or noise turn parameters into predictions, whatever the code looks like.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    form : type of Design
+        How rows depend on the gains; the package's own if left out.
+    """
+    rows, mark = observations(evidence), ""
+    if rows:
+        design = form(rows)
+        mean, signal, noise = design.moments(gain_prior(), draw_nuisances(MARK_DRAWS, design.sources, 1))
+        mark = f"{float(log_evidence(design.values, mean, signal + noise).mean()):.5g}"
+    return {
+        "evidence": digest({"rows": rows, "priors": priors()}),
+        "beside": digest({"costs": cost_changes(evidence), "verdicts": verdicts(evidence)}),
+        "rows": len(rows),
+        "mark": mark,
+    }
+
+
+def mismatches(record: dict[str, object], evidence: Evidence, *, form: type[Design] = Design) -> list[str]:
+    """Parts of a file's record that do not belong to this evidence or to this model."""
+    expected = identity(evidence, form=form) | {"version": CALIBRATION_VERSION}
+    return [name for name, value in expected.items() if record.get(name) != value]
+
+
+# -- draws as labelled data
+
+#: name -> (dimensions, decimals kept, units, long name). Rounding keeps the files small, and the same on
+#: machines whose last bits differ.
+VARIABLES: dict[str, tuple[tuple[str, ...], int, str, str]] = {
+    "gain": (("draw", "component", "outcome"), 4, "1",
+             "net response to the reference programme, SD of the population on the link scale, signed"),
+    "tau_fitness": (("draw", "outcome"), 2, "d", "time constant of fitness"),
+    "tau_fatigue": (("draw", "outcome"), 3, "d", "time constant of fatigue"),
+    "fatigue_fraction": (("draw", "outcome"), 4, "1", "fatigue over fitness after the reference programme"),
+    "response_sd": (("draw", "outcome"), 4, "1",
+                    "SD of the response between members, SD of the population; prior-driven"),
+    "dose_exponent": (("draw",), 4, "1", "exponent of the day's total dose"),
+    "heterogeneity": (("draw",), 4, "1", "SD of true effects between studies, SD of the population"),
+    "novelty": (("draw", "outcome"), 4, "1",
+                "logarithm of what the first measurement costs over a practised one"),
+    "novelty_minutes": (("draw",), 2, "min", "practice after which e^-1 of the novelty is left"),
+}  # fmt: skip
+PACKED = {"dtype": "int32", "_FillValue": -(2**31), "zlib": True, "complevel": 9, "shuffle": True}
+#: Files of a calibration, by the name of its dataset.
+FILES = {"posterior": "posterior.nc", "prior": "prior.nc"}
+
+
+def _dataset(
+    kind: str,
+    method: str,
+    gains: GainPrior,
+    latent: Array,
+    nuisances: Nuisances,
+    practice: Habituation,
+    about: dict[str, object],
+) -> xr.Dataset:
+    """Draws with labels and provenance, rounded, in an order whose first ones represent all."""
+    better = np.array([benefit_sign(name) for name in outcomes()])
+    gain = (gains.mean + np.einsum("col,dl->dco", gains.loadings, latent)) * better
+    values = {name: getattr(nuisances, name) for name in VARIABLES if hasattr(nuisances, name)}
+    values |= {"gain": gain, "novelty": practice.size, "novelty_minutes": practice.minutes}
+    walking = gain[:, :2].reshape(len(gain), -1)
+    order = thinning_order(np.column_stack([walking, nuisances.dose_exponent]))
+    data: dict[str, Any] = {}
+    for name, (dims, decimals, units, label) in VARIABLES.items():
+        # the very product that a reader of the packed file computes
+        kept = np.round(values[name][order] * 10.0**decimals) * 10.0**-decimals
+        data[name] = xr.Variable(dims, kept, {"units": units, "long_name": label})
+    record = {"kind": kind, "method": method, "version": CALIBRATION_VERSION, **about}
+    attributes = {
+        "title": f"retrowalk parameters: draws of the {kind}",
+        "source": f"retrowalk {__version__}",
+        "calibration": json.dumps(record, sort_keys=True),
+    }
+    return xr.Dataset(data, {"component": list(modalities()), "outcome": list(outcomes())}, attributes)
+
+
+def thinning_order(values: Array) -> NDArray[np.intp]:
+    """Order draws so that the mean and spread of the first few stay near those of all.
+
+    A user who asks for 50 of 1000 draws gets the first 50. In random order their means would be off by 1/7 of
+    the posterior SD. Greedily, each next draw is the one that brings the running sums of the standardised
+    values and of their centred squares nearest to zero.
+
+    Parameters
+    ----------
+    values : (draw, quantity)
+        What should be balanced; quantities without spread are ignored.
+
+    Returns
+    -------
+    (draw,) of int
+        A permutation. Sums are of integers, so that it does not depend on a machine's last bits.
+
+    Examples
+    --------
+    >>> thinning_order(np.array([[-3.0], [-1.0], [1.0], [3.0]])).tolist()
+    [0, 3, 1, 2]
+    """
+    spread = values.std(axis=0)
+    moving = values[:, spread > 0]
+    score = (moving - moving.mean(axis=0)) / spread[spread > 0]
+    features = np.rint(1e3 * np.concatenate([score, score**2 - 1.0], axis=1)).astype(np.int64)
+    size = (features**2).sum(axis=1)
+    total = np.zeros(features.shape[1], np.int64)
+    left = np.ones(len(features), bool)
+    order = np.empty(len(features), np.intp)
+    for place in range(len(features)):
+        # |total + f|^2 less the |total|^2 common to all
+        distance = np.where(left, size + 2 * (features @ total), np.iinfo(np.int64).max)
+        order[place] = chosen = int(np.argmin(distance))
+        left[chosen] = False
+        total += features[chosen]
+    return order
+
+
+# -- files
+
+
+def default_folder() -> Path:
+    """The package's own folder of parameters, in a source checkout.
+
+    Raises
+    ------
+    InputError
+        If the package is installed elsewhere: its files are not to be rewritten in place.
+    """
+    package = Path(__file__).resolve().parents[1]
+    if not (package.parents[1] / "pyproject.toml").is_file():
+        raise InputError(
+            "this is an installed retrowalk, whose own parameters stay as they came: "
+            "name a folder for new ones with -o DIR"
+        )
+    return package / "parameters"
+
+
+def check_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Refuse a folder that draws could not be written to, before any work is done.
+
+    Raises
+    ------
+    InputError
+        If `folder` is no folder, or a file to be written is something else and `overwrite` is not set.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: make it first, or name another one")
+    for path in (folder / name for name in FILES.values()):
+        if path.exists() and not _holds_draws(path) and not overwrite:
+            raise InputError(f"{path} holds something else: name another place, or allow --overwrite")
+
+
+def _holds_draws(path: Path) -> bool:
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as data:
+            return "calibration" in data.attrs
+    except (OSError, ValueError):
+        return False
+
+
+def save(
+    calibration: Calibration, folder: Path, *, reference: Calibration | None = None, overwrite: bool = False
+) -> tuple[Path, ...]:
+    """Write posterior and prior into an existing folder, each whole or not at all; returns their paths.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    folder : Path
+    reference : Calibration, optional
+        Another fit to the same evidence, from which no gain may lie further than `LARGEST_DISAGREEMENT`.
+    overwrite : bool
+        Whether files that hold something else are replaced.
+
+    Raises
+    ------
+    InputError
+        As `check_folder`.
+    RunError
+        If the sampler failed its diagnostics, the fits disagree, or the file system refuses.
+    """
+    check_folder(folder, overwrite=overwrite)
+    if calibration.diagnostics is not None:
+        calibration.diagnostics.require()
+    if reference is not None and (distance := disagreement(calibration, reference)) > LARGEST_DISAGREEMENT:
+        raise RunError(
+            f"the sampler's gains are up to {distance:.2f} posterior SD from those of the fit without a "
+            f"sampler ({LARGEST_DISAGREEMENT} allowed): nothing was written"
+        )
+    paths = tuple(folder / name for name in FILES.values())
+    for kind, path in zip(FILES, paths, strict=True):
+        _write_netcdf(getattr(calibration, kind), path)
+    return paths
+
+
+def _write_netcdf(data: xr.Dataset, path: Path) -> None:
+    encoding = {name: {**PACKED, "scale_factor": 10.0 ** -row[1]} for name, row in VARIABLES.items()}
+    try:
+        handle, name = tempfile.mkstemp(suffix=".nc", prefix=f".{path.stem}-", dir=path.parent)
+        os.close(handle)
+        try:
+            data.to_netcdf(name, engine="h5netcdf", encoding=encoding)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror or error}") from error
+
+
+def check_page(path: Path, title: str, *, overwrite: bool = False) -> None:
+    """Refuse to write a page where its folder is missing or another file stands.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, or `path` is a file that does not begin with `title` and `overwrite` is not
+        set.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is no folder: make it first, or name another place for the page")
+    if path.exists() and not overwrite and not _begins_with(path, title):
+        raise InputError(f"{path} holds something else: name another place, or allow --overwrite")
+
+
+def _begins_with(path: Path, title: str) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline().rstrip() == title
+    except OSError:
+        return False
+
+
+def save_page(text: str, path: Path) -> None:
+    """Write a page; raises RunError if the file system refuses."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror or error}") from error

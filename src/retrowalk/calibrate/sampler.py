@@ -1,8 +1,6 @@
-"""What has to be right before the draws of chains may be used.
+"""Draws from the posterior by chains of the no-U-turn sampler, and the diagnostics that they must pass.
 
-Chains of the no-U-turn sampler, compiled once and run for any published values.
-
-Draws from the posterior by the no-U-turn sampler.
+A chain is compiled once and runs for any published values. Needs the extra ``bayes``.
 """
 
 from __future__ import annotations
@@ -18,10 +16,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.calibrate import fit
-from retrowalk.calibrate.density import flatten
-from retrowalk.calibrate.predictors import Design
-from retrowalk.calibrate.priors import GainPrior, Nuisances, draw_nuisances, normals
+from retrowalk.calibrate.likelihood import Design
+from retrowalk.calibrate.priors import GainPrior, Nuisances, draw_nuisances
 from retrowalk.calibrate.verdicts import Verdict
 from retrowalk.errors import MissingExtraError, RunError
 
@@ -35,52 +31,45 @@ if TYPE_CHECKING:
     Sites = dict[str, Traced]
 
 Array = NDArray[np.float64]
+CHAINS = 4
+#: Half the width of the box around 0 from which a chain starts, where all parameters are unbounded.
+START = 1.0
+#: Nuisances that each outcome has its own of.
+BY_OUTCOME = ("tau_fitness", "tau_fatigue", "fatigue_fraction")
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What has to be right before draws may be used.
-
-    Attributes
-    ----------
-    divergences : int
-    r_hat : float
-        Largest of all parameters.
-    ess_bulk, ess_tail : float
-        Smallest of all parameters.
-    parameters, chains, warmup, kept : int
-        Scalars judged; chains; steps thrown away and kept of each.
-    """
+    """What has to be right before draws may be used."""
 
     divergences: int
-    r_hat: float
-    ess_bulk: float
-    ess_tail: float
-    parameters: int
+    r_hat: float  #: largest of all parameters
+    ess_bulk: float  #: smallest of all parameters
+    ess_tail: float  #: smallest of all parameters
+    parameters: int  #: scalars judged
     chains: int
-    warmup: int
-    kept: int
+    warmup: int  #: steps of each chain that are thrown away
+    kept: int  #: steps of each chain that are kept
 
     def faults(self, least: float = 400.0, r_hat: float = 1.01) -> list[str]:
         """What is wrong, in words; empty if nothing is."""
-        found = [f"{self.divergences} divergences"] if self.divergences else []
-        found += [f"R-hat {self.r_hat:.3f} above {r_hat}"] if not self.r_hat <= r_hat else []
+        faults = [f"{self.divergences} divergences"] if self.divergences else []
+        faults += [f"R-hat {self.r_hat:.3f} above {r_hat}"] if not self.r_hat <= r_hat else []
         for name, value in (("bulk", self.ess_bulk), ("tail", self.ess_tail)):
-            found += [f"{name} ESS {value:.0f} below {least:.0f}"] if not value >= least else []
-        return found
+            faults += [f"{name} ESS {value:.0f} below {least:.0f}"] if not value >= least else []
+        return faults
 
     def require(self, least: float = 400.0, r_hat: float = 1.01) -> None:
         """Raise RunError naming every fault."""
-        if found := self.faults(least, r_hat):
-            raise RunError(f"the sampler failed its diagnostics ({', '.join(found)}): nothing was written")
+        if faults := self.faults(least, r_hat):
+            raise RunError(f"the sampler failed its diagnostics ({', '.join(faults)}): nothing was written")
 
 
-def judge(found: Sequence[Array], divergences: int, warmup: int) -> Diagnostics:
-    """Judge every scalar that moves; arrays are (chain, step, ...)."""
+def diagnose(sites: Sequence[Array], divergences: int, warmup: int) -> Diagnostics:
+    """Diagnose every scalar that moves; arrays are (chain, step, ...)."""
     import arviz
 
-    columns = [values.reshape(*values.shape[:2], -1) for values in found]
-    every = np.concatenate(columns, axis=2)
+    every = np.concatenate([values.reshape(*values.shape[:2], -1) for values in sites], axis=2)
     moving = every[:, :, every.std(axis=(0, 1)) > 0]
     each = [np.ascontiguousarray(moving[:, :, i]) for i in range(moving.shape[2])]
     return Diagnostics(
@@ -95,26 +84,18 @@ def judge(found: Sequence[Array], divergences: int, warmup: int) -> Diagnostics:
     )
 
 
-#: Half the width of the box around 0 from which a chain starts, where all parameters are unbounded.
-START = 1.0
+# -- compiled chains
 
 
 @dataclass(frozen=True)
 class Chains:
-    """What chains have found.
+    """Steps of some chains."""
 
-    Attributes
-    ----------
-    found : dict of name to (chain, step, ...)
-    divergences : int
-        Of all steps kept.
-    """
-
-    found: dict[str, Array]
-    divergences: int
+    sites: dict[str, Array]  #: (chain, step, ...)
+    divergences: int  #: of all steps kept
 
 
-class Programme:
+class CompiledChain:
     """One chain as a compiled function of published values and a seed.
 
     Parameters
@@ -131,25 +112,25 @@ class Programme:
         self, model: Callable[[Traced], None], example: Array, *, warmup: int, kept: int, target: float = 0.8
     ) -> None:
         self.warmup, self.kept = warmup, kept
-        with _double():
-            self._chain = _compiled(model, example, warmup, kept, target)
+        with _double_precision():
+            self._chain = _compile(model, example, warmup, kept, target)
 
     def run(self, values: Sequence[Array], seeds: Sequence[int], *, workers: int = 2) -> Chains:
         """One chain per entry; the same values and seeds give the same steps on any number of workers."""
         import jax
 
-        def one(pair: tuple[Array, int]) -> tuple[dict[str, Array], int]:
-            found, diverging = self._chain(pair[0], jax.random.PRNGKey(pair[1] % 2**32))
-            return {name: np.asarray(value) for name, value in found.items()}, int(diverging)
+        def one(values: Array, seed: int) -> tuple[dict[str, Array], int]:
+            sites, diverging = self._chain(values, jax.random.PRNGKey(seed % 2**32))
+            return {name: np.asarray(value) for name, value in sites.items()}, int(diverging)
 
         # the compiled chain runs outside Python's lock, so that threads suffice
-        with _double(), ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(one, zip(values, seeds, strict=True)))
-        found = {name: np.stack([part[name] for part, _ in parts]) for name in parts[0][0]}
-        return Chains(found, sum(diverging for _, diverging in parts))
+        with _double_precision(), ThreadPoolExecutor(workers) as pool:
+            parts = list(pool.map(one, values, seeds))
+        sites = {name: np.stack([part[name] for part, _ in parts]) for name in parts[0][0]}
+        return Chains(sites, sum(diverging for _, diverging in parts))
 
 
-def _compiled(
+def _compile(
     model: Callable[[Traced], None], example: Array, warmup: int, kept: int, target: float
 ) -> Callable[[Traced, Traced], tuple[Sites, Traced]]:
     import jax
@@ -189,28 +170,28 @@ def _shapes(model: Callable[[Traced], None], example: Array) -> dict[str, tuple[
     import jax
     from numpyro.handlers import seed, trace
 
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
 
-    def look(values: Traced) -> Traced:
+    def record(values: Traced) -> Traced:
         for name, site in trace(seed(model, 0)).get_trace(values).items():
             if site["type"] == "sample" and not site["is_observed"]:
-                found[name] = tuple(site["value"].shape)
+                shapes[name] = tuple(site["value"].shape)
         return values
 
-    jax.eval_shape(look, example)  # traced, so that nothing is compiled piece by piece
-    return found
+    jax.eval_shape(record, example)  # traced, so that nothing is compiled piece by piece
+    return shapes
 
 
-def available() -> bool:
+def sampler_available() -> bool:
     """Whether the extra is installed."""
     try:
-        extra()
+        require_numpyro()
     except MissingExtraError:
         return False
     return True
 
 
-def extra() -> ModuleType:
+def require_numpyro() -> ModuleType:
     """Import numpyro.
 
     Raises
@@ -232,12 +213,12 @@ def extra() -> ModuleType:
 
 
 @contextmanager
-def _double() -> Iterator[None]:
+def _double_precision() -> Iterator[None]:
     """Double precision, and one thread for the linear algebra of these small matrices.
 
     OpenBLAS's threads wait for each other by spinning: with two the gradient took 15 to 60 times as long.
     """
-    numpyro = extra()
+    numpyro = require_numpyro()
     import jax
     from threadpoolctl import threadpool_limits
 
@@ -250,22 +231,14 @@ def _double() -> Iterator[None]:
         jax.config.update("jax_enable_x64", before)
 
 
-CHAINS = 4
-OF_OUTCOMES = ("tau_fitness", "tau_fatigue", "fatigue_fraction")
+# -- draws of all parameters
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Draws of the gains' latent normals and of everything else.
+    """Draws of the gains' latent normals and of everything else."""
 
-    Attributes
-    ----------
-    latent : (draw, latent)
-    nuisances : Nuisances
-    diagnostics : Diagnostics
-    """
-
-    latent: Array
+    latent: Array  #: (draw, latent)
     nuisances: Nuisances
     diagnostics: Diagnostics
 
@@ -278,7 +251,7 @@ def sample(
     draws: int,
     warmup: int = 400,
     kept: int = 500,
-    spoken: Sequence[Verdict] = (),
+    reported: Sequence[Verdict] = (),
     weight: float = 0.0,
 ) -> Sampled:
     """Run four chains and take `draws` evenly from all of them.
@@ -290,12 +263,12 @@ def sample(
     MissingExtraError
         If numpyro is not installed.
     """
-    sampler = Sampler.of(design, gains, warmup=warmup, kept=kept, spoken=spoken, weight=weight)
-    chains = sampler.programme.run([design.values] * CHAINS, [seed + chain for chain in range(CHAINS)])
-    flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in chains.found.items()}
-    latent, nuisances = sampler.states(flat, design.values, seed)
+    sampler = Sampler.of(design, gains, warmup=warmup, kept=kept, reported=reported, weight=weight)
+    chains = sampler.chain.run([design.values] * CHAINS, [seed + chain for chain in range(CHAINS)])
+    steps = {name: values.reshape(-1, *values.shape[2:]) for name, values in chains.sites.items()}
+    latent, nuisances = sampler.states(steps, design.values, seed)
     moved = latent[:, sampler.loaded].reshape(CHAINS, kept, -1)
-    diagnostics = judge([*chains.found.values(), moved], chains.divergences, warmup)
+    diagnostics = diagnose([*chains.sites.values(), moved], chains.divergences, warmup)
     picked = np.linspace(0, CHAINS * kept - 1, draws).round().astype(int)
     latent, nuisances = sampler.with_idle(latent[picked], nuisances.take(picked), seed)
     return Sampled(latent, nuisances, diagnostics)
@@ -303,23 +276,14 @@ def sample(
 
 @dataclass(frozen=True)
 class Sampler:
-    """A compiled chain and what turns its steps into draws of all parameters.
-
-    Attributes
-    ----------
-    used : tuple of int
-        Outcomes of any row, by number.
-    sources : tuple of str
-    loaded : tuple of int
-        Latent normals that any row depends on.
-    """
+    """A compiled chain and what turns its steps into draws of all parameters."""
 
     design: Design
     gains: GainPrior
-    programme: Programme
-    used: tuple[int, ...]
+    chain: CompiledChain
+    used: tuple[int, ...]  #: outcomes of any row, by number
     sources: tuple[str, ...]
-    loaded: NDArray[np.intp]
+    loaded: NDArray[np.intp]  #: latent normals that any row depends on
 
     @classmethod
     def of(
@@ -329,65 +293,51 @@ class Sampler:
         *,
         warmup: int,
         kept: int,
-        spoken: Sequence[Verdict] = (),
+        reported: Sequence[Verdict] = (),
         weight: float = 0.0,
     ) -> Self:
-        """Compile a chain for values published as in `design`, and verdicts `spoken` if `weight` is not 0."""
-        extra()
-        from retrowalk.calibrate.density import build
+        """Compile a chain for values published as in `design`, and verdicts if `weight` is not 0."""
+        require_numpyro()
+        from retrowalk.calibrate.numpyro_model import PaddedDesign, numpyro_model
 
-        questions = Design(tuple(verdict.row for verdict in spoken)) if spoken and weight else None
-        parts = [design, questions] if questions else [design]
+        unknown = Design(tuple(verdict.row for verdict in reported)) if reported and weight else None
+        parts = [design, unknown] if unknown else [design]
         used = tuple(sorted({k for part in parts for k in part.places}))
         sources = tuple(dict.fromkeys(name for part in parts for name in part.sources))
         trained = sorted({m for part in parts for m in part.trained})
         loaded = np.flatnonzero((gains.loadings[np.ix_(trained, used)] != 0).any(axis=(0, 1)))
         small = replace(gains, loadings=gains.loadings[:, :, loaded])
-        model = build(
-            flatten(design, small, used, sources),
-            used,
-            len(sources),
-            spoken=flatten(questions, small, used, sources) if questions else None,
-            bars=np.array([verdict.bar for verdict in spoken]),
-            significant=np.array([verdict.significant for verdict in spoken]),
-            weight=weight,
-        )
-        programme = Programme(model, design.values, warmup=warmup, kept=kept)
-        return cls(design, gains, programme, used, sources, loaded)
+        padded = [PaddedDesign.of(part, small, used, sources) for part in parts]
+        model = numpyro_model(padded[0], used, len(sources), reported, padded[1] if unknown else None, weight)
+        chain = CompiledChain(model, design.values, warmup=warmup, kept=kept)
+        return cls(design, gains, chain, used, sources, loaded)
 
-    def states(self, flat: dict[str, Array], values: Array, seed: int) -> tuple[Array, Nuisances]:
+    def states(self, steps: dict[str, Array], values: Array, seed: int) -> tuple[Array, Nuisances]:
         """Latent normals and nuisances of each step, given the chain's sites, (step, ...)."""
-        number = len(flat["dose_exponent"])
-        nuisances = self._nuisances(flat, seed)
-        latent = normals(number, [f"gain/{key}" for key in self.gains.keys], seed)
-        if "latent" in flat:
-            latent[:, self.loaded] = flat["latent"]
-            return latent, nuisances
-        error = normals(number, [f"noise/{row.id}" for row in self.design.rows], seed)
-        parts = []
-        for start in range(0, number, fit.CHUNK):
-            some = slice(start, start + fit.CHUNK)
-            model = fit.linearise(self.design, self.gains, nuisances.take(some))
-            parts.append(fit.condition(values, model, latent[some], error[some]))
-        return np.concatenate(parts), nuisances
+        nuisances = self._nuisances(steps, seed)
+        if "latent" not in steps:
+            return self.design.draw_latent(values, self.gains, nuisances, seed), nuisances
+        latent = self.gains.draw_latent(len(steps["dose_exponent"]), seed)
+        latent[:, self.loaded] = steps["latent"]
+        return latent, nuisances
 
     def with_idle(self, latent: Array, nuisances: Nuisances, seed: int) -> tuple[Array, Nuisances]:
         """The same with evenly spread draws of the priors for what no row depends on."""
         idle = np.setdiff1d(np.arange(latent.shape[1]), self.loaded)
-        latent[:, idle] = normals(len(latent), [f"gain/{key}" for key in self.gains.keys], seed)[:, idle]
+        latent[:, idle] = self.gains.draw_latent(len(latent), seed)[:, idle]
         before = draw_nuisances(len(latent), self.design.sources, seed)
         unused = np.setdiff1d(np.arange(before.tau_fitness.shape[1]), self.used)
-        for name in OF_OUTCOMES:
+        for name in BY_OUTCOME:
             getattr(nuisances, name)[:, unused] = getattr(before, name)[:, unused]
         return latent, replace(nuisances, response_sd=before.response_sd)
 
-    def _nuisances(self, flat: dict[str, Array], seed: int) -> Nuisances:
+    def _nuisances(self, steps: dict[str, Array], seed: int) -> Nuisances:
         """The chain's steps in the form of the priors' draws, which stay for outcomes without rows."""
-        before = draw_nuisances(len(flat["dose_exponent"]), self.design.sources, seed)
-        changed = {name: flat[name] for name in ("dose_exponent", "heterogeneity")}
-        for name in OF_OUTCOMES:
+        before = draw_nuisances(len(steps["dose_exponent"]), self.design.sources, seed)
+        changed = {name: steps[name] for name in ("dose_exponent", "heterogeneity")}
+        for name in BY_OUTCOME:
             changed[name] = getattr(before, name).copy()
-            changed[name][:, list(self.used)] = flat[name]
+            changed[name][:, list(self.used)] = steps[name]
         own = [self.sources.index(name) for name in self.design.sources]
-        changed |= {name: flat[name][:, own] for name in ("dose", "denominator")}
+        changed |= {name: steps[name][:, own] for name in ("dose", "denominator")}
         return replace(before, **changed)

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from retrowalk.cli.command import FilePath, Verb, emit, emit_json, say
-from retrowalk.errors import RunError
 
 if TYPE_CHECKING:
     from retrowalk.calibrate import Calibration
-    from retrowalk.calibrate.scoreboard import Board
-    from retrowalk.calibrate.targets import Target
-
-#: Posterior SDs that a gain of the sampler may lie from that of the fit without one.
-LARGEST = 0.5
+    from retrowalk.calibrate.evaluation.scoreboard import Scoreboard
+    from retrowalk.calibrate.evaluation.targets import Target
 
 
 @click.command(
@@ -61,8 +57,17 @@ def calibrate(
     Four chains of the no-U-turn sampler (extra `bayes`) are held against a fit without a sampler. If they
     diverge, do not mix, are too short or disagree with it, nothing is written.
     """
-    from retrowalk.calibrate import SEED, check_target, default_folder, save, save_report
+    from retrowalk.calibrate import (
+        SEED,
+        check_folder,
+        check_page,
+        default_folder,
+        disagreement,
+        save,
+        save_page,
+    )
     from retrowalk.calibrate import calibrate as fit
+    from retrowalk.calibrate.evaluation.parameters_page import TITLE, parameters_page
 
     if sbc is not None:
         if output is not None or report is not None or exact:
@@ -70,51 +75,45 @@ def calibrate(
         _simulate(sbc, SEED if seed is None else seed, overwrite=overwrite)
         return
     folder = default_folder() if output is None else output
-    check_target(folder, report, overwrite=overwrite)
-    found = fit(seed=SEED if seed is None else seed, method="exact" if exact else "nuts")
-    say(_sentence(found))
-    if found.diagnostics is not None:
-        found.diagnostics.require()
-        say(_agree(found))
-    for path in save(found, folder, overwrite=overwrite):
-        emit(str(path))
+    check_folder(folder, overwrite=overwrite)
     if report is not None:
-        save_report(found, report)
-        emit(str(report))
+        check_page(report, TITLE, overwrite=overwrite)
+    calibration = fit(seed=SEED if seed is None else seed, method="exact" if exact else "nuts")
+    say(_sentence(calibration))
+    reference = None
+    if calibration.diagnostics is not None:
+        calibration.diagnostics.require()
+        reference = fit(seed=calibration.seed, verdict_weight=calibration.verdict_weight)
+    paths = save(calibration, folder, reference=reference, overwrite=overwrite)
+    if reference is not None:
+        distance = disagreement(calibration, reference)
+        say(f"gains agree with the fit without a sampler to {distance:.2f} posterior SD")
+    if report is not None:
+        save_page(parameters_page(calibration), report)
+        paths = (*paths, report)
+    for path in paths:
+        emit(str(path))
 
 
 def _simulate(path: Path, seed: int, *, overwrite: bool) -> None:
     from retrowalk.calibrate import check_page, save_page
-    from retrowalk.calibrate.pages.sensitivity_page import TITLE, sbc_page
+    from retrowalk.calibrate.evaluation.sbc import TITLE, sbc_page
 
     check_page(path, TITLE, overwrite=overwrite)
     save_page(sbc_page(seed=seed), path)
     emit(str(path))
 
 
-def _sentence(found: Calibration) -> str:
-    studies = len({row.source for row in found.rows})
-    quality = found.diagnostics
-    rows = f"{len(found.rows)} published numbers of {studies} studies"
+def _sentence(calibration: Calibration) -> str:
+    studies = len({row.source for row in calibration.rows})
+    quality = calibration.diagnostics
+    rows = f"{len(calibration.rows)} published numbers of {studies} studies"
     if quality is None:
-        return f"{rows}; the weights are worth {found.effective_size:.0f} independent draws"
+        return f"{rows}; the weights are worth {calibration.effective_size:.0f} independent draws"
     return (
         f"{rows}; {quality.chains} chains, {quality.divergences} divergences, largest R-hat "
         f"{quality.r_hat:.3f}, smallest ESS {quality.ess_bulk:.0f} bulk and {quality.ess_tail:.0f} tail"
     )
-
-
-def _agree(found: Calibration) -> str:
-    from retrowalk.calibrate import calibrate as fit
-    from retrowalk.calibrate import disagreement
-
-    off = disagreement(found, fit(seed=found.seed, verdict_weight=found.verdict_weight))
-    if off > LARGEST:
-        raise RunError(
-            f"the sampler's gains are up to {off:.2f} posterior SD from those of the fit without a sampler "
-            f"({LARGEST} allowed): nothing was written"
-        )
-    return f"gains agree with the fit without a sampler to {off:.2f} posterior SD"
 
 
 @click.command(
@@ -141,10 +140,11 @@ def validate(as_json: bool, studies: Path | None, leave_one_out: bool, report: P
     the model does beside no effect, backward = forward, a random-effects mean per outcome and the priors
     alone, and which of the aims of the calibration are met.
     """
-    from retrowalk.calibrate.pages.validation_page import as_json as board_as_json
-    from retrowalk.calibrate.pages.validation_page import as_markdown, as_text
-    from retrowalk.calibrate.scoreboard import package_board
-    from retrowalk.calibrate.targets import reasons, targets
+    from retrowalk.calibrate import save_page
+    from retrowalk.calibrate.evaluation.scoreboard import package_board
+    from retrowalk.calibrate.evaluation.targets import reasons, targets
+    from retrowalk.calibrate.evaluation.validation_page import as_json as board_as_json
+    from retrowalk.calibrate.evaluation.validation_page import as_markdown, as_text
 
     if studies is not None and report is not None:
         raise click.UsageError("--report is about the package's own studies: leave out --studies")
@@ -157,26 +157,22 @@ def validate(as_json: bool, studies: Path | None, leave_one_out: bool, report: P
         held = targets(left_out)
         if report is not None:
             other = package_board() if leave_one_out else board
-            _write(report, as_markdown((left_out, other), held, reasons(left_out)))
+            save_page(as_markdown((left_out, other), held, reasons(left_out)), report)
     if as_json:
         emit_json(board_as_json(board, held))
     else:
         emit(*as_text(board, held).split("\n"))
 
 
-def _of_user(folder: Path) -> Board:
-    from retrowalk.calibrate.scoreboard import read_studies, user_board
+def _of_user(folder: Path) -> Scoreboard:
+    from retrowalk.calibrate import read_studies
+    from retrowalk.calibrate.evaluation.scoreboard import user_board
 
-    found = read_studies(folder)
-    if found.known_as:
-        say(f"left out of the fit, being the same trials: {', '.join(found.known_as)}")
-    if found.left_out:
-        say(f"not predicted: {found.left_out} results without a number or with a role that is not predicted")
-    return user_board(found.rows, known_as=found.known_as)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path}: {error.strerror or error}") from error
+    studies = read_studies(folder)
+    if studies.known_as:
+        say(f"left out of the fit, being the same trials: {', '.join(studies.known_as)}")
+    if studies.left_out:
+        say(
+            f"not predicted: {studies.left_out} results without a number or with a role that is not predicted"
+        )
+    return user_board(studies.rows, known_as=studies.known_as)

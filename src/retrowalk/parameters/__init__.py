@@ -7,6 +7,15 @@ from retrowalk.parameters.draws import (
     draw_parameters,
     load_posterior,
     posterior_digest,
+    shipped_arrays,
 )
 
-__all__ = ["COMPONENT_DIM", "Parameters", "UserGain", "draw_parameters", "load_posterior", "posterior_digest"]
+__all__ = [
+    "COMPONENT_DIM",
+    "Parameters",
+    "UserGain",
+    "draw_parameters",
+    "load_posterior",
+    "posterior_digest",
+    "shipped_arrays",
+]

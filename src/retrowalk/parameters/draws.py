@@ -1,6 +1,6 @@
-"""Read the shipped draws and tell exactly which ones they are.
+"""The shipped draws: labelled, as plain arrays for the engine, and the digest that names them.
 
-Turn the shipped draws and a user's own gains into plain arrays for the engine.
+A user's own gains take the place of shipped ones.
 """
 
 from __future__ import annotations
@@ -65,23 +65,16 @@ def load_posterior(source: Source = "posterior") -> xr.Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
-    """The numbers of `load_posterior` without labels.
-
-    Attributes
-    ----------
-    components, outcomes : tuple of str
-    values : mapping of name to array
-        Read-only, float64, in the shapes that `load_posterior` tells.
-    """
+class ShippedArrays:
+    """The numbers of `load_posterior` without labels."""
 
     components: tuple[str, ...]
     outcomes: tuple[str, ...]
-    values: Mapping[str, NDArray[np.float64]]
+    values: Mapping[str, Array]  #: read-only, in the shapes that `load_posterior` describes
 
 
 @functools.cache
-def shipped(source: Source = "posterior") -> Shipped:
+def shipped_arrays(source: Source = "posterior") -> ShippedArrays:
     """The same numbers as `load_posterior`, bit for bit.
 
     Read without xarray, which takes most of a second to import where Dask is installed.
@@ -97,12 +90,12 @@ def shipped(source: Source = "posterior") -> Shipped:
     with as_file(files(__package__) / f"{source}.nc") as path, h5py.File(path, "r") as file:
         components, outcomes = (tuple(file[name].asstr()[()].tolist()) for name in (COMPONENT_DIM, "outcome"))
         values = {name: _unpacked(file[name]) for name in VARIABLES}
-    return Shipped(components, outcomes, MappingProxyType(values))
+    return ShippedArrays(components, outcomes, MappingProxyType(values))
 
 
-def _unpacked(packed: h5py.Dataset) -> NDArray[np.float64]:
+def _unpacked(packed: h5py.Dataset) -> Array:
     """Numbers of a netCDF variable that may be stored as whole multiples of ``scale_factor``."""
-    values: NDArray[np.float64] = packed[()].astype("f8")
+    values: Array = packed[()].astype("f8")
     if "scale_factor" in packed.attrs:
         values *= packed.attrs["scale_factor"]
     values.setflags(write=False)
@@ -117,7 +110,7 @@ def _check(source: str) -> None:
 @functools.cache
 def posterior_digest(source: Source = "posterior") -> str:
     """SHA-256 of the numbers in the shipped draws, whatever the file looks like."""
-    values = shipped(source).values
+    values = shipped_arrays(source).values
     digest = hashlib.sha256()
     for name in VARIABLES:
         digest.update(name.encode() + values[name].astype("<f4").tobytes())
@@ -131,7 +124,7 @@ class UserGain:
     Parameters
     ----------
     component, outcome : str
-        The cell it replaces.
+        Of the gain that it replaces.
     mean, sd : float
         Net response after the reference programme and its uncertainty [SD of the population, signed].
     """
@@ -144,32 +137,17 @@ class UserGain:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Draws of every parameter for some outcomes; the arrays are read-only, since runs share them.
-
-    Attributes
-    ----------
-    components, outcomes : tuple of str
-    gain : (draws, components, outcomes)
-        Net response after the reference programme [SD on the link scale, signed].
-    tau_fitness, tau_fatigue : (draws, outcomes)
-        Time constants [d].
-    fatigue_fraction, response_sd : (draws, outcomes)
-        k2 H / (k1 G) after the reference programme; SD of responses between members [SD].
-    dose_exponent : (draws,)
-        gamma, of the day's total.
-    digest : str
-        Of the shipped draws they come from.
-    """
+    """Draws of every parameter for some outcomes; the arrays are read-only, since runs share them."""
 
     components: tuple[str, ...]
     outcomes: tuple[str, ...]
-    gain: Array
-    tau_fitness: Array
-    tau_fatigue: Array
-    fatigue_fraction: Array
-    response_sd: Array
-    dose_exponent: Array
-    digest: str
+    gain: Array  #: (draw, component, outcome), net response after the reference programme [SD, signed]
+    tau_fitness: Array  #: (draw, outcome), time constant [d]
+    tau_fatigue: Array  #: (draw, outcome), time constant [d]
+    fatigue_fraction: Array  #: (draw, outcome), k2 H / (k1 G) after the reference programme
+    response_sd: Array  #: (draw, outcome), SD of responses between members [SD]
+    dose_exponent: Array  #: (draw,), gamma, of the day's total
+    digest: str  #: of the shipped draws they come from
 
 
 def draw_parameters(
@@ -177,21 +155,23 @@ def draw_parameters(
 ) -> Parameters:
     """Take the first `number` draws for `outcomes`.
 
-    A user's gain replaces its cell by mean + sd z_d with z_d the normal quantiles of a base-2 low-discrepancy
-    sequence, so that it is spread as told whatever the number of draws.
+    A user's gain replaces the shipped one by mean + sd z_d, with z_d normal quantiles of a low-discrepancy
+    sequence, so that its spread is right whatever the number of draws.
 
     Raises
     ------
     InputError
         If more draws are asked for than ship with the package.
+
+    Examples
+    --------
+    >>> draw_parameters(50, ["vo2max"]).tau_fitness.shape
+    (50, 1)
     """
     for outcome in outcomes:
-        if outcome not in shipped(source).outcomes:
+        if outcome not in shipped_arrays(source).outcomes:
             raise InputError(f"the {source} draws hold no {outcome}: fit anew with `retrowalk calibrate`")
     return _drawn(number, tuple(outcomes), source, tuple(gains))
-
-
-PER_DRAW = ("gain", "tau_fitness", "tau_fatigue", "fatigue_fraction", "response_sd", "dose_exponent")
 
 
 # Cases of a sweep mostly share their parameters. A thousand draws of all outcomes take 2 MB.
@@ -202,16 +182,16 @@ def _drawn(number: int, outcomes: tuple[str, ...], source: Source, gains: tuple[
 
 @functools.lru_cache(maxsize=4)
 def _chosen(number: int, outcomes: tuple[str, ...], source: Source) -> Parameters:
-    found = shipped(source)
-    available = len(found.values["dose_exponent"])
+    shipped = shipped_arrays(source)
+    available = len(shipped.values["dose_exponent"])
     if number > available:
         raise InputError(f"draws: {number} were asked for, {available} ship with the package")
-    columns = [found.outcomes.index(name) for name in outcomes]
-    chosen = {name: found.values[name][:number] for name in PER_DRAW}
+    columns = [shipped.outcomes.index(name) for name in outcomes]
+    chosen = {name: shipped.values[name][:number] for name in VARIABLES}
     for name, values in chosen.items():
         chosen[name] = values[..., columns] if values.ndim > 1 else values
         chosen[name].setflags(write=False)
-    return Parameters(found.components, outcomes, digest=posterior_digest(source), **chosen)
+    return Parameters(shipped.components, outcomes, digest=posterior_digest(source), **chosen)
 
 
 def _with_gains(parameters: Parameters, gains: Sequence[UserGain]) -> Parameters:
@@ -221,10 +201,13 @@ def _with_gains(parameters: Parameters, gains: Sequence[UserGain]) -> Parameters
 
     parameters = _with_new_components(parameters, gains)
     gain = parameters.gain.copy()
-    for cell, own in enumerate(gains):
-        spread = ndtri(_low_discrepancy(gain.shape[0], cell))
-        column = (parameters.components.index(own.component), parameters.outcomes.index(own.outcome))
-        gain[:, column[0], column[1]] = own.mean + own.sd * spread
+    for number, own in enumerate(gains):
+        spread = ndtri(_low_discrepancy(gain.shape[0], number))
+        component, outcome = (
+            parameters.components.index(own.component),
+            parameters.outcomes.index(own.outcome),
+        )
+        gain[:, component, outcome] = own.mean + own.sd * spread
     gain.setflags(write=False)
     return dataclasses.replace(parameters, gain=gain)
 
@@ -248,8 +231,8 @@ def _with_new_components(parameters: Parameters, gains: Sequence[UserGain]) -> P
     return dataclasses.replace(parameters, components=(*parameters.components, *new), gain=gain)
 
 
-def _low_discrepancy(number: int, cell: int) -> Array:
-    """Van der Corput's base-2 sequence, turned by a multiple of the golden ratio for every further cell."""
+def _low_discrepancy(number: int, sequence: int) -> Array:
+    """Van der Corput's base-2 sequence, turned by a multiple of the golden ratio for every further one."""
     import numpy as np
 
     index = np.arange(1, number + 1)
@@ -259,4 +242,4 @@ def _low_discrepancy(number: int, cell: int) -> Array:
         point += weight * (index & 1)
         index >>= 1
         weight /= 2
-    return np.asarray((point + cell * (np.sqrt(5) - 1) / 2) % 1.0)
+    return np.asarray((point + sequence * (np.sqrt(5) - 1) / 2) % 1.0)

@@ -1,1 +1,0 @@
-"""Pages and tables that are printed from a calibration."""
