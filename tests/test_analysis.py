@@ -74,8 +74,8 @@ def test_verdicts_below_their_base_rate_get_no_weight() -> None:
 
 def test_verdicts_at_weight_nought_change_nothing() -> None:
     heads = headline_rows()
-    found = with_verdicts(load_evidence(), heads, 0.0, seed=2, candidates=6000)
-    refits = Refits.of((*ROWS, *heads), seed=2, candidates=6000)
+    found = with_verdicts(load_evidence(), heads, 0.0, seed=2, candidates=4000, steps=200)
+    refits = Refits.of((*ROWS, *heads), seed=2, candidates=4000)
     mean, sd = (part[len(ROWS) :] for part in refits.predict(lambda row: row.source != "gain"))
     assert found.effective_size is not None
     assert found.effective_size > 100

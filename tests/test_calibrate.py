@@ -359,8 +359,8 @@ def test_without_any_study_the_posterior_is_the_prior() -> None:
 
 
 def test_refits_agree_with_the_draws() -> None:
-    found = calibrate(draws=600, candidates=12000, verdict_weight=0.0)
-    mean, sd = Refits.of(found.rows, seed=1, candidates=12000).predict(lambda row: True)
+    found = calibrate(draws=600, candidates=6000, verdict_weight=0.0)
+    mean, sd = Refits.of(found.rows, seed=1, candidates=6000).predict(lambda row: True)
     off = (found.expected.mean(axis=0) - mean) / sd
     assert np.abs(off).max() < 0.35
     np.testing.assert_allclose(found.expected.std(axis=0), sd, rtol=0.35)

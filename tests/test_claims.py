@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent.parent / "results"
 
 @pytest.fixture(scope="module")
 def fitted():
-    return calibrate(draws=500, candidates=6000, verdict_weight=0.0)
+    return calibrate(draws=500, candidates=4000, verdict_weight=0.0)
 
 
 @pytest.fixture(scope="module")

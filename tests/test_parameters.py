@@ -115,7 +115,7 @@ def test_another_model_on_the_same_tables_is_told_apart(form) -> None:
 
 def test_verdicts_are_out_of_the_shipped_draws_because_they_are_predicted_below_their_base_rate() -> None:
     evidence = load_evidence()
-    scores = score_verdicts(observations(evidence), verdicts(evidence), seed=5, candidates=1500)
+    scores = score_verdicts(observations(evidence), verdicts(evidence), seed=5, candidates=500)
     record = json.loads(load_posterior().attrs["calibration"])
     assert record["verdict_weight"] == scores.weight
     assert (scores.weight > 0) == (scores.lead > 0)

@@ -275,13 +275,31 @@ def second_reading(evidence: Evidence) -> Evidence:
 
 
 def with_verdicts(
-    evidence: Evidence, heads: Sequence[Observation], weight: float, *, seed: int, candidates: int = 4000
+    evidence: Evidence,
+    heads: Sequence[Observation],
+    weight: float,
+    *,
+    seed: int,
+    candidates: int = 4000,
+    steps: int = 400,
 ) -> Variation:
-    """The fit with verdicts at this weight: sampled where the sampler is installed, else weighed."""
+    """The fit with verdicts at this weight.
+
+    Sampled where the sampler is installed, with `steps` of warm-up and as many kept of each chain; else
+    `candidates` draws are weighed.
+    """
     rows, reported, gains = observations(evidence), verdicts(evidence), gain_prior()
     if sampler_available():
-        sampled = sample(Design(rows), gains, seed=seed, draws=1000, warmup=400, kept=400, reported=reported,
-                         weight=weight)  # fmt: skip
+        sampled = sample(
+            Design(rows),
+            gains,
+            seed=seed,
+            draws=1000,
+            warmup=steps,
+            kept=steps,
+            reported=reported,
+            weight=weight,
+        )
         latent, nuisances = sampled.latent, sampled.nuisances
         size = min(sampled.diagnostics.ess_bulk, sampled.diagnostics.ess_tail)
     else:
