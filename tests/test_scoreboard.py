@@ -326,7 +326,7 @@ def test_an_unknown_column_is_an_error_of_one_line(tmp_path: Path, capsys) -> No
     assert main(["validate", "--studies", str(folder(tmp_path, content))]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "arms.csv:2" in printed.err
+    assert "arms.csv:1" in printed.err
     assert "there is no column 'shoe'; known are id, source, name" in printed.err
     assert "Traceback" not in printed.err
 
