@@ -284,7 +284,7 @@ def thinning_order(values: Array) -> NDArray[np.intp]:
     Examples
     --------
     >>> thinning_order(np.array([[-3.0], [-1.0], [1.0], [3.0]])).tolist()
-    [0, 3, 1, 2]
+    [1, 3, 0, 2]
     """
     spread = values.std(axis=0)
     moving = values[:, spread > 0]
