@@ -29,7 +29,7 @@ from retrowalk.calibrate.priors import (
     stratified,
 )
 from retrowalk.catalogue import modalities, outcomes
-from retrowalk.model.gains import REFERENCE_DAYS
+from retrowalk.model.dose import REFERENCE_DAYS
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -21,7 +21,7 @@ from retrowalk.calibrate.likelihood import Design, LinearModel
 from retrowalk.calibrate.priors import GainPrior, Prior, outcome_prior, prior
 from retrowalk.calibrate.verdicts import FLOOR, Verdict
 from retrowalk.catalogue import outcomes
-from retrowalk.model.gains import REFERENCE_ASSESSMENT, REFERENCE_DAYS
+from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS
 
 NumpyArray = NDArray[np.float64]
 Indices = NDArray[np.intp]

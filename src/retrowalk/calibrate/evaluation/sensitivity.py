@@ -30,7 +30,7 @@ from retrowalk.calibrate import (
 )
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import Evidence, load_evidence
-from retrowalk.model.gains import REFERENCE_ASSESSMENT, REFERENCE_DAYS
+from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS
 from retrowalk.tables import Row, markdown_table
 
 Array = NDArray[np.float64]
