@@ -29,17 +29,20 @@ WHAT = {
 }
 
 
-def attack(job: tuple[str, str, str, int]) -> tuple[str, str, int, list[str]]:
-    """Try one kind of fault on one task, or one change below two writers, in a process of its own."""
-    shim, task_name, kind, step = job
-    with faults.workbench(Path(shim)) as bench:
-        tasks = {task.name: task for task in faults.TASKS}
-        if task_name in tasks:
-            places = bench.places(tasks[task_name], kind)[::step]
-            return task_name, kind, len(places), bench.try_all(tasks[task_name], kind, places)
-        places = bench.places(faults.TASKS[0], "hold")[::step]
-        change = next(change for change in faults.CHANGES if change.__name__ == kind)
-        return task_name, kind, 2 * len(places), faults.try_writers(bench, change, places)
+def attack(shim: Path, jobs: list[tuple[str, str]], step: int) -> list[tuple[str, str, int, list[str]]]:
+    """Try kinds of faults on tasks, and changes below two writers: what, how many, and what broke."""
+    tasks = {task.name: task for task in faults.TASKS}
+    changes = {change.__name__: change for change in faults.CHANGES}
+    rows = []
+    with faults.workbench(shim) as bench:
+        for name, kind in jobs:
+            places = bench.places(tasks.get(name, faults.TASKS[0]), kind if name in tasks else "hold")[::step]
+            if name in tasks:
+                rows.append((name, kind, len(places), bench.try_all(tasks[name], kind, places)))
+            else:
+                found = faults.try_writers(bench, changes[kind], places)
+                rows.append((name, kind, 2 * len(places), found))
+    return rows
 
 
 def page(rows: list[tuple[str, str, int, list[str]]], step: int) -> str:
@@ -81,10 +84,13 @@ def main() -> None:
         shim = build_shim(Path(folder))
         if shim is None:
             sys.exit("this needs Linux and a C compiler (cc or gcc)")
-        jobs = [(str(shim), task.name, kind, step) for task in faults.TASKS for kind in faults.KINDS]
-        jobs += [(str(shim), "two writers", change.__name__, step) for change in faults.CHANGES]
-        with ProcessPoolExecutor() as pool:
-            rows = list(pool.map(attack, jobs))
+        jobs = [(task.name, kind) for task in faults.TASKS for kind in faults.KINDS]
+        jobs += [("two writers", change.__name__) for change in faults.CHANGES]
+        number = os.cpu_count() or 1
+        with ProcessPoolExecutor(number) as pool:
+            parts = [pool.submit(attack, shim, jobs[start::number], step) for start in range(number)]
+            rows = [row for part in parts for row in part.result()]
+    rows.sort(key=lambda row: jobs.index(row[:2]))
     text = page(rows, step)
     if step == 1:
         (HERE / "faults.md").write_text(text)

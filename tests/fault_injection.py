@@ -92,18 +92,16 @@ class Running:
 
     def held(self) -> bool:
         """Wait until it stands at its call; False if it ended before."""
-        while not self._log.with_suffix(".log.held").exists():
-            if self._server.ask({"poll": self._pid})["ended"]:
-                return False
+        while (state := self._server.ask({"poll": self._pid})["state"]) == "running":
             time.sleep(0.002)
-        return True
+        return bool(state == "stopped")
 
     def go_on(self) -> None:
-        self._log.with_suffix(".log.go").touch()
+        self._server.ask({"continue": self._pid})
 
     def wait(self) -> Done:
         if self.done is None:
-            code = self._server.ask({"wait": self._pid})["code"]
+            code = self._server.ask({"wait": self._pid})["state"]
             self.done = _done(self._log, code)
         return self.done
 
@@ -119,7 +117,7 @@ class Server:
             [sys.executable, __file__, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "LD_PRELOAD": str(shim)},
         )  # fmt: skip
-        self.ask({"poll": 0})
+        self.ask({})
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self.process.stdin is not None
@@ -174,29 +172,35 @@ def serve(folder: Path) -> None:
     os.chdir(folder)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    ended: dict[int, int] = {}
+    children: dict[int, str | int] = {}  # "running", "stopped", or how they ended
     from retrowalk.cli import main
 
     for words in (SWEEP, ("status", "s.zarr", "--verify"), ("status", "s.zarr", "--json"), EXPORT):
         assert main(["-q", *words]) == 0, words
     for line in sys.stdin:
         request = json.loads(line)
+        answer: dict[str, Any] = {}
         if "words" in request:
             pid = os.fork()
             if pid == 0:
                 _run(main, request)
-            answer: dict[str, Any] = {"pid": pid}
-        elif "poll" in request:
-            pid = request["poll"]
-            if pid and pid not in ended:
-                found, status = os.waitpid(pid, os.WNOHANG)
-                if found:
-                    ended[pid] = os.waitstatus_to_exitcode(status)
-            answer = {"ended": pid in ended}
-        else:
-            pid = request["wait"]
-            code = ended.pop(pid) if pid in ended else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            answer = {"code": code}
+            children[pid] = "running"
+            answer["pid"] = pid
+        elif "continue" in request:
+            pid = request["continue"]
+            if children[pid] == "stopped":
+                children[pid] = "running"
+                os.kill(pid, signal.SIGCONT)
+        elif pid := request.get("poll") or request.get("wait"):
+            flags = os.WUNTRACED | (os.WNOHANG if "poll" in request else 0)
+            while isinstance(children[pid], str):
+                changed, status = os.waitpid(pid, flags)
+                if changed:
+                    stopped = os.WIFSTOPPED(status)
+                    children[pid] = "stopped" if stopped else os.waitstatus_to_exitcode(status)
+                if "poll" in request:
+                    break
+            answer["state"] = children[pid]
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

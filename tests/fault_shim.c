@@ -11,7 +11,7 @@
  *   short   a write at call AT writes half of its bytes and says so
  *   kill    SIGKILL before call AT
  *   tear    SIGKILL after half of the bytes of a write at call AT
- *   hold    call AT makes LOG.held and waits until LOG.go exists
+ *   hold    SIGSTOP before call AT
  *
  * System calls are made directly, so that nothing but the entry points below depends on the C library.
  */
@@ -28,13 +28,12 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { GROWS = 1, RESTARTS = 2, WRITES = 4 };  /* what a call does: needs space, may be interrupted, tears */
 enum verdict { WHOLE, FAILS, HALF, HALF_THEN_KILL };
 
-static char folder[PATH_MAX], kind[16], log_name[PATH_MAX];
+static char folder[PATH_MAX], kind[16];
 static long at;
 static int log_fd = -1;
 static atomic_long count;
@@ -43,12 +42,11 @@ void fault_arm(const char *new_folder, const char *new_kind, long new_at, const 
 {
     snprintf(folder, sizeof folder, "%s", new_folder);
     snprintf(kind, sizeof kind, "%s", new_kind);
-    snprintf(log_name, sizeof log_name, "%s", new_log);
     at = new_at;
     atomic_store(&count, 0);
     if (log_fd >= 0)
         syscall(SYS_close, log_fd);
-    log_fd = syscall(SYS_openat, AT_FDCWD, log_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_fd = syscall(SYS_openat, AT_FDCWD, new_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 __attribute__((constructor)) static void arm_from_environment(void)
@@ -83,17 +81,6 @@ static const char *path_at(int dirfd, const char *name, char *path)
     return path;
 }
 
-static void wait_for_go(void)
-{
-    char name[PATH_MAX + 8];
-    struct timespec pause = {0, 2000000};
-    snprintf(name, sizeof name, "%s.held", log_name);
-    syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT, 0600));
-    snprintf(name, sizeof name, "%s.go", log_name);
-    while (syscall(SYS_faccessat, AT_FDCWD, name, F_OK) != 0)
-        nanosleep(&pause, NULL);
-}
-
 static enum verdict judge(const char *call, const char *path, int does)
 {
     size_t size = strlen(folder);
@@ -126,7 +113,7 @@ static enum verdict judge(const char *call, const char *path, int does)
     if (strcmp(kind, "kill") == 0)
         syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
     if (strcmp(kind, "hold") == 0)
-        wait_for_go();
+        syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
     return WHOLE;
 }
 
