@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import retrowalk
+from retrowalk.report.labels import axis_paths
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 SIX = {
@@ -45,6 +47,13 @@ def test_runs_as_shipped(path: Path, tmp_path: Path) -> None:
     result = retrowalk.open_results(out)
     for outcome in scenario.outcomes:
         assert np.isfinite(result[f"{outcome}_change"].sel(statistic="mean")).all(), outcome
+
+
+@pytest.mark.parametrize("name", ["block", "digest", "minutes"])
+def test_reports_and_grids_take_the_same_coordinates_for_axes(name: str) -> None:
+    coords = {"case": [0, 1], name: ("case", [5.0, 6.0])}
+    flat = xr.Dataset({"knee_pain": ("case", [1.0, 2.0])}, coords=coords)
+    assert list(axis_paths(flat)) == list(retrowalk.to_grid(flat).dims) == [name]
 
 
 def test_no_study_is_said_of_a_runners_week(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def generate_schema() -> str:
     other, units outside the usual ones.
     """
     schema = Scenario.model_json_schema()
-    # The models are not asked to read their own source on import, which would double the start-up time.
+    # Read here, not by the models on import (`use_attribute_docstrings`): that doubles start-up time.
     models = {block.__name__: block for block in _all_blocks(Block)}
     for name, part in [(Scenario.__name__, schema), *schema["$defs"].items()]:
         _describe(part, _docstrings(models[name]))

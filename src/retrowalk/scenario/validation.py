@@ -141,7 +141,7 @@ def _unknown_key(path: DataPath) -> str:
 
 
 def _follows_from_items(kind: str, context: dict[str, Any], value: object) -> bool:
-    """Whether pydantic calls a list too short only because its items are faulty, which is said already."""
+    """Whether pydantic calls a list too short only because its items are faulty, which each of them says."""
     return kind == "too_short" and isinstance(value, list | tuple) and len(value) >= context["min_length"]
 
 

@@ -102,9 +102,9 @@ def findings(
     doses, pauses = prescription(arm, last_day)
     trained = [dose for dose in doses if dose.component not in own]
     ages = central_ages(preset, age)
-    found = [one for dose in trained for one in _of_component(dose, outcome, preset, ages, evidence)]
+    beyond_doses = [one for dose in trained for one in _of_component(dose, outcome, preset, ages, evidence)]
     late = _followed_too_long(pauses, outcome, evidence) if trained else None
-    return tuple([*found, late] if late else found)
+    return tuple([*beyond_doses, late] if late else beyond_doses)
 
 
 def _of_component(
