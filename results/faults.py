@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import textwrap
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,22 +51,21 @@ def page(rows: list[tuple[str, str, int, list[str]]], step: int) -> str:
     tried = sum(number for _, _, number, _ in rows)
     broken = [words for *_, wrong in rows for words in wrong]
     extent = "every call" if step == 1 else f"one call in {step}"
-    lines = [
-        "# Faults at single system calls",
-        "",
+    intro = (
         f"{tried} faults, {len(broken)} broken promises; {extent}, {datetime.now(UTC):%-d %B %Y}, "
         f"{os.uname().sysname}. Written by `python results/faults.py`.",
-        "",
         "A sweep of three cases into a store of about a hundred files, its resume after a kill, its repair, "
         "the replacement of a store of another seed, and an export to netCDF are run with one fault each. "
         "Afterwards no finished case is lost, all values present are right, plain xarray opens no store that "
         "is not whole, `status --verify` finds no damage, the command has said one sentence, and the same "
         "command later ends with all values equal to those of an undisturbed run.",
-        "",
         "Two writers: A (seed 7) is held at a call, its store is moved, removed or exchanged for a copy, B "
-        "starts at the same path and is held too, and both go on in either order. No store holds two "
-        "seeds, and the writer that lost its store writes nothing more.",
-        "",
+        "starts at the same path and is held too, and both go on in either order. No store holds two seeds, "
+        "and the writer that lost its store writes nothing more.",
+    )
+    lines = ["# Faults at single system calls", ""]
+    lines += [line for paragraph in intro for line in (textwrap.fill(paragraph, 120), "")]
+    lines += [
         "| command | fault | calls tried | broken promises |",
         "|---|---|---|---|",
     ]
