@@ -83,7 +83,7 @@ def bucket_width(values: np.ndarray, assessed: np.ndarray) -> np.ndarray:
     ordered = np.sort(values[assessed].astype(float))
     ranks = np.outer([1, 1], FIVE * (len(ordered) - 1))
     beside = ordered[np.array([np.floor(ranks[0]), np.ceil(ranks[1])]).astype(int)]
-    distance = np.minimum(np.abs(beside - centre) / scale + 1, 2.0**12)
+    distance = np.minimum(np.abs(beside - centre) / scale + 1, 2.0**8)
     return np.max(scale / 256 * 2 ** np.floor(np.log2(distance) + 1e-6), axis=0)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 import retrowalk
@@ -195,6 +196,24 @@ def test_a_folder_of_another_user_is_refused(program):
     value, state, reason, *_ = program.call(before="import os\nos.geteuid = lambda: 4711\n")
     assert (value, state) == (10.0, "memory")
     assert "belongs to another user" in reason
+
+
+@pytest.mark.parametrize("part", ["_reduce", "_rebuild"])
+def test_a_numba_of_other_insides_costs_only_the_cache(program, part):
+    """What writes or reads entries is gone: kernels run, and the reason names numba's version."""
+    if part == "_rebuild":
+        program.call()
+    before = f"import numba.core.compiler as c, retrowalk.kernels.compile\ndel c.CompileResult.{part}\n"
+    value, state, reason, *_ = program.call(before=before)
+    assert (value, state) == (10.0, "memory")
+    assert f"numba {numba.__version__} is not known to this version of retrowalk" in reason
+
+
+def test_what_is_missing_is_known_before_it_is_compiled(program):
+    code = "from retrowalk.kernels.compile import missing; print(missing(['double', 'triple', 'add']))"
+    assert program.run(code) == "('double', 'triple', 'add')\n"
+    program.call("double")
+    assert program.run(code) == "('triple',)\n"
 
 
 NOT_WRITABLE = """

@@ -15,6 +15,7 @@ caches.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -23,7 +24,7 @@ import pickle
 import pkgutil
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -37,6 +38,8 @@ from retrowalk.kernels import cache as store
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SOURCES = Path(__file__).parent
+#: Versions of numba whose inside the cache was tested with; with others kernels are compiled in every run.
+NUMBA = "0.68"
 #: numba settings that change machine code (environment variables of the same names with NUMBA_ before).
 _SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "ENABLE_AVX", "CPU_NAME",
              "CPU_FEATURES", "DEBUGINFO_DEFAULT", "DISABLE_INTEL_SVML")  # fmt: skip
@@ -81,12 +84,14 @@ def jit_inlined(function: F) -> F:
 
 
 def _compiled(function: F, **options: str) -> F:
-    policy: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False,
-              "no_cfunc_wrapper": True}  # fmt: skip
-    compiled = _numba().njit(**policy | options)(function)
+    policy = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False, **options}
+    compiled = _numba().njit(**policy)(function)
     ours = Path(function.__code__.co_filename).parent == _SOURCES
-    if ours and hasattr(compiled, "_cache") and _open() is not None:
-        compiled._cache = _kernel_cache(function)
+    if ours and not _numba().config.DISABLE_JIT and _open() is not None:
+        with _known_numba():
+            # Nobody calls kernels from C: without that wrapper they compile faster.
+            compiled.targetoptions["no_cfunc_wrapper"] = True
+            compiled._cache = _kernel_cache(function, type(compiled._cache))
     return cast("F", compiled)
 
 
@@ -100,6 +105,20 @@ def cache_status() -> CacheStatus:
     if opened.ready is None:
         return CacheStatus(opened.home, "filling")
     return CacheStatus(opened.ready, "ready")
+
+
+def missing(kernels: Iterable[str]) -> tuple[str, ...]:
+    """Which of some kernels must be compiled before they can run, because no earlier process kept them.
+
+    Parameters
+    ----------
+    kernels : iterable of str
+        Names of functions, such as ``"summarize"``.
+    """
+    opened = _open()
+    folder = opened.ready if opened else None
+    kept = {entry.name.rpartition("-")[0] for entry in folder.iterdir()} if folder else set()
+    return tuple(name for name in kernels if name not in kept)
 
 
 def publish() -> CacheStatus:
@@ -163,13 +182,23 @@ def _numba(module: str = "numba") -> Any:
     return importlib.import_module(module)
 
 
-def _kernel_cache(function: Callable[..., Any]) -> Any:
+@contextlib.contextmanager
+def _known_numba() -> Iterator[None]:
+    """Go on without a cache where a newer numba lacks what is used of its inside."""
+    try:
+        yield
+    except (ImportError, AttributeError, TypeError, KeyError) as error:
+        version = _numba().__version__
+        _State.reason = f"numba {version} is not known to this version of retrowalk ({error}); {NUMBA} is"
+
+
+def _kernel_cache(function: Callable[..., Any], plain: Any) -> Any:
     """Cache of one kernel, as numba's dispatcher asks for it: one entry per signature."""
     compiler, serialize = _numba("numba.core.compiler"), _numba("numba.core.serialize")
     normalize = _numba("numba.core.sigutils").normalize_signature
     runtime = _numba("numba.core.runtime").rtsys
 
-    class KernelCache(_numba("numba.core.caching").NullCache):  # type: ignore[misc]  # a class of no known type
+    class KernelCache(plain):  # type: ignore[misc]  # a class of no known type
         @property
         def cache_path(self) -> str:
             return str(cache_status().path)
@@ -181,15 +210,18 @@ def _kernel_cache(function: Callable[..., Any]) -> Any:
                 return None
             # All of numba's operations are only needed to compile, which loads them then.
             runtime.initialize(target_context)
-            # The folder is this user's alone and the content's checksum has been compared.
-            return compiler.CompileResult._rebuild(target_context, *pickle.loads(content))  # noqa: S301
+            with _known_numba():
+                # The folder is this user's alone and the content's checksum has been compared.
+                return compiler.CompileResult._rebuild(target_context, *pickle.loads(content))  # noqa: S301
+            return None
 
         def save_overload(self, sig: Any, data: Any) -> None:
             opened = _open()
             if opened is None or data.library.has_dynamic_globals or data.lifted:
                 return
             try:
-                opened.write(self._name(sig, data.codegen), serialize.dumps(data._reduce()))
+                with _known_numba():
+                    opened.write(self._name(sig, data.codegen), serialize.dumps(data._reduce()))
             except OSError as error:
                 # A full or read-only disk; what is published can still be read.
                 if opened.ready is None:

@@ -1,28 +1,16 @@
-"""The normal distribution: its quantile (inverse CDF) and its CDF.
+"""Random numbers that are a function of their key, the normal distribution, and what members are drawn from.
 
-References
-----------
-Wichura (1988), Algorithm AS 241: the percentage points of the normal distribution, Applied Statistics 37,
-477-484, doi:10.2307/2347330; the rational approximations of its routine PPND16, good to 1 part in 10^16.
-
-The normal quantile in single precision, for numbers that are drawn by the million.
-
-References
-----------
-Wichura (1988), Algorithm AS 241: the percentage points of the normal distribution, Applied Statistics 37,
-477-484, doi:10.2307/2347330; the rational approximations of its routine PPND7.
-
-Random numbers that are a function of their key: Philox4x32-10.
-
-A number depends on (seed, stream, member, slot or day, replicate) and on nothing else: not on how many
-numbers were drawn before, by which thread, or for which arm.
+A number depends on (seed, stream, member, slot or day, replicate) and on nothing else: not on how many numbers
+were drawn before, by which thread, or for which arm.
 
 References
 ----------
 Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as easy as 1, 2, 3, SC '11,
-doi:10.1145/2063384.2063405; multipliers and Weyl constants from its Philox4x32.
+doi:10.1145/2063384.2063405; multipliers and Weyl constants from its Philox4x32-10.
 
-What members are like, number by number: draws inside limits, propensity to attend, weeks until dropout.
+Wichura (1988), Algorithm AS 241: the percentage points of the normal distribution, Applied Statistics 37,
+477-484, doi:10.2307/2347330; the rational approximations of its routines PPND16, good to 1 part in 10^16, and
+PPND7 for numbers that are drawn by the million.
 """
 
 from __future__ import annotations
@@ -188,7 +176,7 @@ _MIDDLE = np.int64(2**31)
 
 @jit_inlined
 def _log(x: np.float32) -> np.float32:
-    """Natural logarithm of a normal number, to 3e-7 of itself or of 1; as `kernels.normal.log`."""
+    """Natural logarithm of a normal number, to 3e-7 of itself or of 1; as `log`."""
     bits = np.float32(x).view(np.int32)
     m = np.int32((bits & np.int32(0x7FFFFF)) | np.int32(0x3F800000)).view(np.float32)
     large = m > _SQRT_2_SINGLE

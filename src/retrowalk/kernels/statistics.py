@@ -14,7 +14,7 @@ and its bucket on its side of the centre is
     j = (bits(1 + u) >> 15) - (127 << 8)
 
 where bits() reads a float32 as an integer: `STEPS` buckets of width s / 256 up to u = 1, as many of twice
-that width up to u = 3, and so on up to u = 4 095, beyond which all count as that far. A rank r in a bucket
+that width up to u = 3, and so on up to u = 255, beyond which all count as that far. A rank r in a bucket
 from a to b that holds c values, k of the cohort's values lying below it, counts as
 
     a + (b - a) (r - k + 1/2) / c

@@ -205,7 +205,7 @@ EXACT = 256
 #: Buckets as wide as the first one beside the centre, on either side of it; then as many of twice the width
 #: and so on, `OCTAVES` times in all.
 STEPS = 256
-OCTAVES = 12
+OCTAVES = 8
 #: Buckets on one side of the centre and on both.
 SIDE = STEPS * OCTAVES
 BUCKETS = 2 * SIDE

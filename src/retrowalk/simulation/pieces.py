@@ -28,6 +28,7 @@ from retrowalk.kernels.types import (
     empty_statistics,
 )
 from retrowalk.model.family import FAMILIES
+from retrowalk.scenario import Scenario
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import ArmPlan
 from retrowalk.simulation.case import Setting, impulses
@@ -107,6 +108,15 @@ def _shared(setting: Setting) -> tuple[Any, ...]:
         run.seed, run.population.size, run.replicates, run.people, run.adherence.dropout, run.record,
         setting.convention, setting.measures, arms, numbers,
     )  # fmt: skip
+
+
+def kernels_of(scenario: Scenario) -> tuple[str, ...]:
+    """Names of the kernels that take longest to compile, of those that a scenario runs.
+
+    `retrowalk.kernels.compile.missing` says whether an earlier run has kept them.
+    """
+    respond = "_respond_by_visit" if FAMILIES[scenario.model.family].linear else "_respond_by_day"
+    return (respond, "summarize" if scenario.record == "summaries" else "measure")
 
 
 def course_of(settings: Sequence[Setting], arm: int) -> Course:
