@@ -12,8 +12,7 @@ import click
 import pytest
 
 from cli_runner import SCRIPT, SMALL, SWEPT, retrowalk
-from retrowalk.cli.app import VERBS, app
-from retrowalk.cli.guard import explain
+from retrowalk.cli.app import VERBS, app, explain
 from retrowalk.errors import InputError, RunError
 
 HEAVY = ("numba", "xarray", "pandas", "scipy", "zarr", "h5py", "rich")

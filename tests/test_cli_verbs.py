@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from cli_runner import SMALL, SWEPT, retrowalk
-from retrowalk.store import open_results
+from retrowalk.store import open_results, write_netcdf
 from retrowalk.words import CAUTION
 
 
@@ -199,6 +199,12 @@ def test_summary_chooses_reference_and_week(place: Path) -> None:
     assert retrowalk("summary", "small.nc", "--reference", "nobody", cwd=place).code == 2
 
 
+def test_summary_of_all_weeks_names_the_week_of_each_table(place: Path) -> None:
+    for result in ("small.nc", "swept.zarr"):
+        text = retrowalk("summary", result, "--week", "all", cwd=place).out
+        assert text.count("  Week 6:\n") == text.count("  Week 10:\n") == 2
+
+
 def test_summary_as_csv_and_json_agree(place: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(retrowalk("summary", "small.nc", "--csv", cwd=place).out)))
     data = json.loads(retrowalk("summary", "small.nc", "--json", cwd=place).out)
@@ -210,6 +216,27 @@ def test_summary_as_csv_and_json_agree(place: Path) -> None:
     assert len(list(csv.DictReader(io.StringIO(cases)))) == 6 * 2 * 2 * 2
     levels = list(csv.DictReader(io.StringIO(retrowalk("summary", "swept.zarr", "--csv", cwd=place).out)))
     assert len(levels) == (3 + 2) * 2
+
+
+HOSTILE = "\x1b[2J \x1b]0;owned\x07 \x9b1m \u202eevil \u2028next\nfake line"
+
+
+def test_words_of_strangers_reach_no_terminal(place: Path, tmp_path: Path) -> None:
+    """Titles, labels and names of files are escaped in all forms of output, through pipes too."""
+    file = tmp_path / "a\x9b\u202e.nc"
+    with open_results(place / "small.nc") as result:
+        forged = result.load().assign_attrs(title=HOSTILE)
+    forged["knee_pain"].attrs |= {"label": HOSTILE, "units": HOSTILE, "instrument": HOSTILE}
+    write_netcdf(forged, file)
+    for words in ([], ["--json"], ["--csv"], ["--week", "nine"]):
+        done = retrowalk("summary", file, *words)
+        assert done.code == (2 if "nine" in words else 0), done.err
+        shown = f"{done.out}{done.err}".removeprefix("\ufeff")
+        assert shown.replace("\n", "").replace("\r", "").isprintable()
+        assert not [line for line in shown.splitlines() if line.startswith("fake line")]
+    assert json.loads(retrowalk("summary", file, "--json").out)["title"] == HOSTILE
+    checked = json.loads(retrowalk("check", "--json", file.with_suffix(".yaml"), cwd=tmp_path).out)
+    assert checked[0]["file"] == str(file.with_suffix(".yaml"))
 
 
 def test_export_gives_the_same_data_as_one_file(place: Path, tmp_path: Path) -> None:

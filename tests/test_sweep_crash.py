@@ -236,7 +236,7 @@ def test_a_sweep_runs_where_fcntl_signals_and_modes_do_not_exist(place, alone):
 def test_signals_outside_the_main_thread_are_left_alone():
     import threading
 
-    from retrowalk.cli.guard import stopping_in_two_steps
+    from retrowalk.cli.progress import stopping_in_two_steps
 
     seen = []
 

@@ -19,7 +19,7 @@ def main(args: Sequence[str] | None = None) -> int:
     int
         0 done, 1 the run failed, 2 bad input, 130 interrupted.
     """
-    from retrowalk.cli.guard import guarded
+    from retrowalk.cli.app import guarded
 
     if args is None:
         # This process is the command line's alone. Where Dask is installed xarray loads its arrays, which

@@ -39,6 +39,10 @@ REFUSALS = {
 _CREDENTIALS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})[^/\s]*@")
 
 
+class InterruptedRunError(KeyboardInterrupt):
+    """Ctrl-C, with a sentence on what was kept and how to go on."""
+
+
 @dataclass
 class Settings:
     """How talkative one call of the command line is."""

@@ -1,19 +1,23 @@
-"""How far a run is: a bar on a terminal, a line a minute in a log, JSON for programs.
+"""A run under way: how far it is, and how Ctrl-C ends it.
 
-Progress is never worth a run: where it cannot be written, the run goes on without.
+Progress is a bar on a terminal, a line a minute in a log, JSON for programs. It is never worth a run: where
+it cannot be written, the run goes on without.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from retrowalk.cli.command import complain, settings
+from retrowalk.words import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -167,3 +171,51 @@ def _new_bar() -> Bar:
         console=Console(stderr=True),
         transient=True,
     )
+
+
+@contextmanager
+def stopping_in_two_steps(kept: str, give_terminal_back: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Handle Ctrl-C and SIGTERM: the first ends the sweep after the cases in hand, the second at once.
+
+    Parameters
+    ----------
+    kept : str
+        Said before leaving at the second signal: what was kept and how to go on.
+    give_terminal_back : callable
+        Called first then.
+
+    Yields
+    ------
+    callable
+        Whether the sweep is to end.
+    """
+    signals: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+        if len(signals) == 1:
+            _write_at_once("ending after the cases in hand; once more (Ctrl-C) ends it at once")
+            return
+        give_terminal_back()
+        _write_at_once(kept)
+        # Not an exception: threads in the middle of a kernel would be waited for. What is on the disk is
+        # whole at any moment.
+        os._exit(130)
+
+    before = {}
+    for name in ("SIGINT", "SIGTERM"):
+        if (number := getattr(signal, name, None)) is not None:
+            # Only the main thread of a program may handle signals.
+            with suppress(ValueError):
+                before[number] = signal.signal(number, handle)
+    try:
+        yield lambda: bool(signals)
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _write_at_once(words: str) -> None:
+    # Past Python's buffers: a signal may arrive in the middle of a write to the same stream.
+    with suppress(OSError, ValueError):
+        os.write(2, f"retrowalk: {printable(words)}\n".encode(errors="backslashreplace"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from retrowalk.cli.command import FilePath, Verb, emit, say
+from retrowalk.cli.command import FilePath, InterruptedRunError, Verb, emit, say
 from retrowalk.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -99,7 +99,6 @@ def _one_case(file: str, settings: list[str]) -> Scenario:
 
 
 def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:
-    from retrowalk.cli.guard import InterruptedRunError
     from retrowalk.cli.progress import Progress, suitable_form
     from retrowalk.simulation.compute import simulate
     from retrowalk.sweeps.timing import compile_kernels
@@ -193,13 +192,7 @@ def _is_finished(output: str) -> bool:
 
 
 def _show_plan(scenario: Scenario, output: str | None, *, threads: int | None, workers: int | None) -> None:
-    """Print what the sweep would take.
-
-    Raises
-    ------
-    InputError
-        When it does not fit this machine; the plan is printed all the same.
-    """
+    """Print what the sweep would take, also where it does not fit this machine and is refused."""
     from retrowalk.cli.progress import Progress, suitable_form
     from retrowalk.scenario import cases
     from retrowalk.sweeps.runs import plan_sweep
@@ -246,17 +239,8 @@ def _run_sweep(
     json_progress: bool,
     **options: Any,  # noqa: ANN401  arguments of `retrowalk.sweep`
 ) -> None:
-    """Run the sweep with progress; a first signal ends it after the cases in hand, a second at once.
-
-    Raises
-    ------
-    InterruptedRunError
-        When a signal ended it, with the command that continues it.
-    RunError
-        When it failed, with that command too.
-    """
-    from retrowalk.cli.guard import InterruptedRunError, stopping_in_two_steps
-    from retrowalk.cli.progress import Progress, suitable_form
+    """Run the sweep with progress; what ends it early comes with the command that continues it."""
+    from retrowalk.cli.progress import Progress, stopping_in_two_steps, suitable_form
     from retrowalk.sweeps.runs import StoppedError, fill_store
 
     command = shlex.join(["retrowalk", *(word for word in sys.argv[1:] if word != "--overwrite")])
