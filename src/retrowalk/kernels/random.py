@@ -1,7 +1,7 @@
 """Random numbers that are a function of their key, the normal distribution, and what members are drawn from.
 
-A number depends on (seed, stream, member, slot or day, replicate) and on nothing else: not on how many numbers
-were drawn before, by which thread, or for which arm.
+A number depends on (seed, stream, member, slot or day, replicate) and on nothing else: not on how many
+numbers were drawn before, by which thread, or for which arm.
 
 References
 ----------
