@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ValidationError
 
 from retrowalk.errors import DocumentError
+from retrowalk.model.family import PARAMETERS
 from retrowalk.scenario.axes import Range, Value, hypercube_point, look_up, whole_paths
 from retrowalk.scenario.specification import Scenario
 from retrowalk.scenario.validation import problems_in
@@ -138,10 +139,9 @@ _MEANING = {
     "attendance": ("1", "mean share of visits attended"),
     "completion": ("1", "share that completes"),
     "dropout_per_week": ("week-1", "weekly dropout"),
-    "tau_fitness": ("d", "decay time of fitness"),
-    "tau_fatigue": ("d", "decay time of fatigue"),
     "size": ("1", "members per arm"),
 }
+_MEANING |= {name: (parameter.unit, parameter.meaning) for name, parameter in PARAMETERS.items()}
 #: Names that dimensions, coordinates and statistics of the results use themselves.
 _TAKEN = ("case", "draw", "replicate", "arm", "member", "day", "statistic", "quantile", "kind", "mean", "sd")
 

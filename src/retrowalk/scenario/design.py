@@ -20,6 +20,7 @@ from retrowalk.scenario.fields import (
     PopulationName,
     Quantity,
     Whole,
+    component_name,
     exactly_one,
     has_directions,
     only_for,
@@ -210,7 +211,7 @@ class Gain(Block):
     @property
     def component(self) -> str:
         """Name of the training component: ``walk_backward``, ``cycling`` ..."""
-        return f"{self.modality}_{self.direction}" if self.direction else self.modality
+        return component_name(self.modality, self.direction)
 
 
 def _hill_schema(schema: dict[str, Any]) -> None:

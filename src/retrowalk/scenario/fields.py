@@ -38,6 +38,11 @@ def has_directions(modality: str) -> bool:
     return "backward" in components(modality)
 
 
+def component_name(modality: str, direction: str | None) -> str:
+    """The training component of a modality in a direction, such as ``walk_backward`` or ``cycling``."""
+    return components(modality)[direction or ""].name
+
+
 def only_for(holds: Callable[[str], object], modality: str) -> str:
     """End of a refusal: of which modalities a field is, and of which it is not."""
     return f"is only for {' and '.join(filter(holds, modality_names()))}, not for {modality}"
