@@ -25,7 +25,8 @@ walk = {"modality": "walk", "per_week": 3, "minutes": 20, "backward_share": 0.5}
 def run(**changes):
     return retrowalk.simulate(scenario_from_data({
         "format": "retrowalk-scenario/1", "seed": 3, "draws": 2,
-        "population": {"preset": "knee_oa", "size": 400}, "outcomes": ["walking_speed"], "assess": {"weeks": [0, 6]}, "adherence": {"dropout_per_week": 0.05},
+        "population": {"preset": "knee_oa", "size": 400}, "outcomes": ["walking_speed"],
+        "assess": {"weeks": [0, 6]}, "adherence": {"dropout_per_week": 0.05},
         "arms": {"walk": {"phases": [{"weeks": 6, "sessions": [walk]}]}}, **changes,
     }))
 worse, members = run()["walking_speed_worse"], run(record="members")
