@@ -14,7 +14,7 @@ from retrowalk import store
 
 CASES, BLOCK, BLOCKS = 22, 4, 6
 #: Blocks per file.
-PACK = 1
+GROUP = 2
 DIGESTS = {"scenario": "1f", "seed": "7", "results": "1", "posterior": "ab"}
 
 
@@ -56,7 +56,7 @@ def template(cases: int = CASES) -> xr.Dataset:
 
 
 def create(path: Path, **options) -> store.Writer:
-    return store.create(path, template(), **{"digests": DIGESTS, "block": BLOCK, "pack": PACK, **options})
+    return store.create(path, template(), **{"digests": DIGESTS, "block": BLOCK, "group": GROUP, **options})
 
 
 def write_blocks(writer: store.Writer, blocks) -> None:
@@ -72,17 +72,22 @@ def finish(path: Path, **options) -> None:
 
 
 def tree(path: Path) -> dict[str, str]:
-    """SHA-256 by name of everything that counts as data (not the lock, nor the order of finishing)."""
+    """SHA-256 by name of everything that readers of the results see (not records, which name the store)."""
     return {
         str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(path.rglob("*"))
-        if file.is_file() and file.name not in ("lock", "manifest.jsonl")
+        if file.is_file() and "_retrowalk" not in file.parts
     }
+
+
+def block_files(path: Path) -> list[Path]:
+    """Files of blocks that wait for the others of their group."""
+    return sorted((path / "_retrowalk" / "blocks").iterdir())
 
 
 if __name__ == "__main__":
     # A writer to be killed: says when it starts and dawdles between blocks.
-    with create(Path(sys.argv[1]), pack=int(sys.argv[3])) as slow:
+    with create(Path(sys.argv[1]), group=int(sys.argv[3])) as slow:
         print("ready", flush=True)  # noqa: T201 - the test waits for this line
         for number in slow.missing():
             write_blocks(slow, [number])

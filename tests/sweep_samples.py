@@ -28,11 +28,11 @@ sweep:
 
 
 def data_of(store: Path) -> dict[str, str]:
-    """SHA-256 by name of all that counts: not the lock, the order of finishing, or how long it took."""
+    """SHA-256 by name of all that readers of the results see: not the records, which name the store."""
     return {
         str(file.relative_to(store)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(store.rglob("*"))
-        if file.is_file() and file.name not in ("lock", "manifest.jsonl", "speed.json")
+        if file.is_file() and "_retrowalk" not in file.parts
     }
 
 

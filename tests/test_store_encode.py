@@ -1,4 +1,4 @@
-"""Files of blocks hold the bytes that Zarr itself would write."""
+"""Shards and coordinates hold the bytes that Zarr itself would write, and its descriptions say so."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from retrowalk import store
-from retrowalk.store import format as names
-from retrowalk.store.arrays import DurableStore
-from retrowalk.store.encode import encoders
 
 CASES, BLOCK = 11, 4
 
@@ -25,51 +23,88 @@ def dataset(dtype: str) -> xr.Dataset:
         values[0, 0] = np.nan
         values[4:8] = np.nan
     return xr.Dataset(
-        {"a": (("case", "arm", "day"), values), "b": (("case",), np.zeros(CASES, dtype))},
-        coords={"case": ("case", np.arange(CASES)), "day": ("day", np.arange(3))},
+        {"a": (("case", "arm", "day"), values, {"units": "1"}), "b": (("case",), np.zeros(CASES, dtype))},
+        coords={
+            "case": ("case", np.arange(CASES)),
+            "day": ("day", np.arange(3.0)),
+            "label": ("case", [f"{number} µ" for number in range(CASES)]),
+        },
     )
 
 
-@pytest.mark.parametrize("pack", [1, 2])
-@pytest.mark.parametrize("dtype", ["float32", "int8", "int32", "int64", "uint16", "bool"])
-def test_every_block_has_the_bytes_that_zarr_writes(tmp_path: Path, dtype: str, pack: int) -> None:
-    data = dataset(dtype)
-    with store.create(tmp_path / "a.zarr", data, digests={"x": "y"}, block=BLOCK, pack=pack) as writer:
-        known = encoders(writer.path, writer.layout)
-        assert set(known) == {"a", "b"}
-        for number in range(writer.layout.blocks):
-            part = writer.layout.cases_of(number)
-            ours = writer.blocks.write(number, data.isel(case=part))
-            written = {file: (writer.path / file).read_bytes() for file in ours.files}
-            for file, name in writer.layout.files_of(number).items():
-                zarrs = zarr.open_array(
-                    DurableStore(writer.path, layout=writer.layout), path=name, mode="r+"
-                ).with_config({"write_empty_chunks": True})
-                zarrs[part] = data[name].values[part]
-                assert (writer.path / file).read_bytes() == written[file], file
-            writer.record(ours)
+def write(path: Path, data: xr.Dataset, group: int) -> None:
+    with store.create(path, data, digests={"x": "y"}, block=BLOCK, group=group) as writer:
+        for number in writer.missing():
+            writer.write(number, data.isel(case=writer.layout.cases_of(number)))
         writer.complete()
-    with xr.open_zarr(tmp_path / "a.zarr", consolidated=False) as found:
-        for name in ("a", "b"):
-            np.testing.assert_array_equal(found[name].values, data[name].values)
 
 
-@pytest.mark.parametrize("change", [
-    lambda told: told["codecs"][1]["configuration"].update(clevel=1),
-    lambda told: told["codecs"][1]["configuration"].pop("typesize"),
-    lambda told: told["codecs"].pop(),
-    lambda told: told.update(fill_value=1.0),
-    lambda told: told["chunk_grid"]["configuration"].update(chunk_shape=[2, 2, 3]),
-])  # fmt: skip
-def test_descriptions_are_followed_or_left_to_zarr(tmp_path: Path, change) -> None:
-    data = dataset("float32")
-    with store.create(tmp_path / "a.zarr", data, digests={"x": "y"}, block=BLOCK) as writer:
-        file = writer.path / "a" / names.PENDING
-        told = json.loads(file.read_text())
-        change(told)
-        file.write_text(json.dumps(told))
-        known = encoders(writer.path, writer.layout).get("a")
-        assert known is None or known.blosc["clevel"] == 1
-        assert "b" in encoders(writer.path, writer.layout)
-        file.write_text("no JSON")
-        assert "a" not in encoders(writer.path, writer.layout)
+@pytest.mark.parametrize("group", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int32", "int64", "uint16", "bool"])
+def test_every_file_has_the_bytes_and_the_description_that_zarr_writes(tmp_path, dtype, group):
+    data, path, twin = dataset(dtype), tmp_path / "a.zarr", tmp_path / "b.zarr"
+    write(path, data, group)
+    root = zarr.create_group(twin, zarr_format=3)
+    for name, array in data.data_vars.items():
+        tail = array.shape[1:]
+        made = root.create_array(
+            name,
+            shape=array.shape,
+            dtype=dtype,
+            chunks=(BLOCK, *tail),
+            shards={"shape": (BLOCK * group, *tail), "index_location": "start"},
+            fill_value=np.nan if dtype == "float32" else 0,
+            compressors=[BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec()],
+            chunk_key_encoding={"name": "default", "separator": "."},
+            dimension_names=array.dims,
+            attributes=array.attrs,
+            config={"write_empty_chunks": True},
+        )
+        made[...] = array.values
+        ours, theirs = (json.loads((place / name / "zarr.json").read_text()) for place in (path, twin))
+        assert ours == theirs
+        for file in sorted((twin / name).glob("c.*")):
+            assert (path / name / file.name).read_bytes() == file.read_bytes(), file.name
+    for name in ("case", "day", "label"):
+        values = data[name].values
+        text = values.dtype.kind == "U"
+        made = root.create_array(
+            name,
+            shape=values.shape,
+            dtype=np.dtypes.StringDType() if text else values.dtype,
+            chunks=values.shape,
+            fill_value="" if text else np.nan if values.dtype.kind == "f" else 0,
+            compressors=[Crc32cCodec()],
+            chunk_key_encoding={"name": "default", "separator": "."},
+            dimension_names=data[name].dims,
+        )
+        made[...] = values.astype(np.dtypes.StringDType()) if text else values
+        assert json.loads((path / name / "zarr.json").read_text()) == json.loads(
+            (twin / name / "zarr.json").read_text()
+        )
+        assert (path / name / "c.0").read_bytes() == (twin / name / "c.0").read_bytes()
+    with xr.open_zarr(path, consolidated=False) as opened:
+        xr.testing.assert_equal(opened[["a", "b"]].load(), data[["a", "b"]])
+
+
+def test_pieces_at_an_edge_and_variables_without_dimensions_come_back(tmp_path):
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=(3, 5, 1_700_000)).astype(np.float32)
+    data = xr.Dataset(
+        {"a": (("case", "arm", "member"), values), "b": ((), 2.5), "c": (("none",), np.zeros(0))},
+        coords={"case": ("case", np.arange(3))},
+    )
+    with store.create(tmp_path / "a.zarr", data, digests={}, block=2, group=2) as writer:
+        writer.write(0, data.isel(case=slice(2)))
+        with store.open_results(tmp_path / "a.zarr") as opened:
+            np.testing.assert_array_equal(opened.a[1, 3, -5:], values[1, 3, -5:])
+        writer.write(1, data.isel(case=slice(2, 3)))
+        writer.complete()
+    for opened in (
+        xr.open_zarr(tmp_path / "a.zarr", consolidated=False),
+        store.open_results(tmp_path / "a.zarr"),
+    ):
+        with opened:
+            np.testing.assert_array_equal(opened.a[2, 4, 1_000_000:], values[2, 4, 1_000_000:])
+            np.testing.assert_array_equal(opened.a[:, 0, ::-1000], values[:, 0, ::-1000])
+            assert (float(opened.b), opened.c.size) == (2.5, 0)

@@ -47,17 +47,15 @@ KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
 import retrowalk
-from retrowalk.engine import runs, store
+from retrowalk import store
 from retrowalk.scenario import parse_scenario
 import sweep_samples
-
-runs.suggest_pack = lambda *_: int(sys.argv[3])
 
 scenario, path, rng = parse_scenario(sweep_samples.SWEPT), Path(sys.argv[1]), random.Random(20261122)
 retrowalk.sweep(scenario, store=path.with_name("warm.zarr"), threads=1).close()
 start = time.monotonic()
 retrowalk.sweep(scenario, store=path.with_name("timed.zarr"), threads=1).close()
-usual, kept, whole = time.monotonic() - start, set(), 0
+usual, kept, whole = time.monotonic() - start, [], 0
 for kill in range(int(sys.argv[2])):
     child = os.fork()
     if child == 0:
@@ -72,26 +70,25 @@ for kill in range(int(sys.argv[2])):
     opens = sweep_samples.opens_plainly(path)
     assert finished or not opens, "an unfinished store opens as a whole"
     assert store.verify(path) == [], "wrong bytes"
-    now = set(store.manifest.read(path / "_retrowalk" / "manifest.jsonl", store.check.read_layout(path)))
-    assert kept <= now, "finished cases were lost"
+    now = store.open_results(path).case.values.tolist()
+    assert set(kept) <= set(now), "finished cases were lost"
     kept = now
     if finished and opens:
         assert sweep_samples.data_of(path) == sweep_samples.data_of(path.with_name("timed.zarr"))
         whole += 1
         sweep_samples.remove(path)
-        kept = set()
+        kept = []
 retrowalk.sweep(scenario, store=path, threads=1).close()
 assert sweep_samples.data_of(path) == sweep_samples.data_of(path.with_name("timed.zarr"))
-print(sys.argv[2], "kills,", sys.argv[3], "blocks to a file,", whole, "sweeps completed between them")
+print(sys.argv[2], "kills,", whole, "sweeps completed between them")
 """
 
 
 @posix
-@pytest.mark.parametrize("pack", [1, 3])
 @pytest.mark.parametrize("kills", [3, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3000)])])
-def test_killed_at_random_moments_a_sweep_goes_on_to_the_same_bytes(tmp_path, kills, pack):
+def test_killed_at_random_moments_a_sweep_goes_on_to_the_same_bytes(tmp_path, kills):
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "s.zarr", str(kills), str(pack)],
+        [sys.executable, "-c", KILLED, tmp_path / "s.zarr", str(kills)],
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -164,20 +161,20 @@ def test_a_finished_sweep_says_so_and_another_is_refused(place, alone):
 def test_damage_is_found_and_repaired_by_computing_just_those_blocks(place, alone):
     path = place / "s.zarr"
     shutil.copytree(alone, path)
-    pieces = sorted((path / "knee_pain_change").glob("c.*"))
-    flip(pieces[0])
-    truncate(pieces[2])
-    times = {file: file.stat().st_mtime_ns for file in path.rglob("c.*")}
+    shard = path / "knee_pain_change" / "c.0.0.0.0.0.0"
+    flip(shard)
+    truncate(shard)
+    damaged = {one.block for one in store.verify(path)}
     found = command("status", "s.zarr", "--verify", cwd=place)
     assert found.code == 1
-    assert found.out.count("damaged: knee_pain_change/c.") == 2
+    assert found.out.count("damaged: knee_pain_change/c.") == len(damaged) == 2
     assert "--repair" in found.err
-    assert command(*SWEEP, "--repair", cwd=place).code == 0
+    again = command(*SWEEP, "--repair", "--json-progress", cwd=place)
+    assert again.code == 0
+    done = sum(1 for block in range(11) if block not in damaged)
+    assert any(f'"done": {4 * done}' in line for line in again.errors)
     assert command("status", "s.zarr", "--verify", cwd=place).code == 0
     assert data_of(path) == data_of(alone)
-    written = {file for file in path.rglob("c.*") if times.get(file) != file.stat().st_mtime_ns}
-    blocks = {file.name.split(".")[1] for file in pieces[::2]}
-    assert {file.name.split(".")[1] for file in written} <= blocks
 
 
 def test_a_full_disk_exits_one_and_goes_on_after_space_is_freed(small_disk, alone):
@@ -210,7 +207,7 @@ def test_a_disk_without_room_is_refused_before_the_first_case(small_disk):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("count", [70, 150, 260])
+@pytest.mark.parametrize("count", [40, 60, 70, 110])
 def test_a_disk_that_errs_at_the_nth_write_leaves_a_sweep_that_goes_on(tmp_path, alone, number, count):
     path, scenario = tmp_path / "s.zarr", parse_scenario(SWEPT)
     with pytest.MonkeyPatch.context() as patch:

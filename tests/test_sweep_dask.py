@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +22,9 @@ from cli_runner import retrowalk as command
 from retrowalk import store
 from retrowalk.errors import InputError, MissingExtraError, RunError
 from retrowalk.scenario import parse_scenario
-from retrowalk.store.checks import read_layout
+from retrowalk.simulation.provenance import digests
 from retrowalk.sweeps import workers as dasks
+from retrowalk.sweeps.plan import template
 from sweep_samples import SLOW, SWEPT, data_of, swept
 
 dask = pytest.importorskip("dask")
@@ -124,13 +127,20 @@ def test_a_worker_that_does_not_see_the_store_says_so(tmp_path):
     scenario = parse_scenario(SWEPT)
     with pytest.raises(RunError, match="stopped"):
         retrowalk.sweep(scenario, store=tmp_path / "a.zarr", stop=lambda: True)
-    layout = read_layout(tmp_path / "a.zarr")
-    blocks = store.BlockWriter(tmp_path / "elsewhere.zarr", layout)
-    with pytest.raises(RunError, match="does not see this store; all workers need the same shared folder"):
-        dasks.run_block(scenario.canonical_json(), blocks, 0)
+    with store.create(tmp_path / "a.zarr", template(scenario), digests=digests(scenario), block=4) as writer:
+        sent = pickle.dumps(writer.blocks)
     other = scenario.model_copy(update={"seed": 8})
     with pytest.raises(RunError, match=r"would compute other results \(scenario, seed\)"):
-        dasks.run_block(other.canonical_json(), store.BlockWriter(tmp_path / "a.zarr", layout), 0)
+        dasks.run_block(other.canonical_json(), pickle.loads(sent), 0)
+    for stranger in (False, True):
+        shutil.rmtree(tmp_path / "a.zarr")
+        if stranger:
+            # Another store of the same results at the same place is another store.
+            retrowalk.sweep(scenario, store=tmp_path / "a.zarr").close()
+            before = data_of(tmp_path / "a.zarr")
+        with pytest.raises(RunError, match="does not see this store; all workers need the same shared"):
+            dasks.run_block(scenario.canonical_json(), pickle.loads(sent), 0)
+    assert data_of(tmp_path / "a.zarr") == before
 
 
 @pytest.mark.parametrize(

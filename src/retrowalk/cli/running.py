@@ -114,7 +114,7 @@ def _simulate(scenario: Scenario, threads: int | None) -> xr.Dataset:
 def _is_done(output: Path, scenario: Scenario, *, overwrite: bool) -> bool:
     """Whether `output` already holds this result; refuses before the run what cannot be written after it."""
     from retrowalk.cli.documents import check_netcdf_name, holds_same
-    from retrowalk.store.netcdf import check_target
+    from retrowalk.store import check_target
 
     check_netcdf_name(output)
     if output.is_file() and not overwrite and holds_same(output, scenario):

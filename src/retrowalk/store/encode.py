@@ -1,124 +1,171 @@
-"""One piece of an array as Zarr would write it, without Zarr's machinery around each piece.
+"""The bytes of arrays as Zarr writes them: compressed pieces, the index of a file of pieces, coordinates.
 
-Through Zarr a small piece takes two milliseconds, nearly all of it on the way between threads. Only arrays
-described exactly as `retrowalk.store.skeleton` describes small ones are encoded here: little-endian
-numbers, Blosc, CRC-32C, one piece per block, as a file of its own or behind the index of a part. The bytes
-are those that Zarr writes.
+Through Zarr a small piece takes two milliseconds, nearly all of it on the way between threads. What is
+written here is always laid out in the same few ways, so that the bytes need no such machinery.
 """
 
 from __future__ import annotations
 
-import json
-import sys
+import hashlib
+import itertools
+import math
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.store.format import ZARR
-from retrowalk.store.manifest import Layout, Variable, waiting
-from retrowalk.store.packs import head_of, head_size
+from retrowalk.errors import InputError, RunError
+from retrowalk.store import format as names
+from retrowalk.store.descriptions import COMPRESSOR
+from retrowalk.store.layout import NUMBERS, Variable
+
+#: Offset and size of a piece that is not there.
+_ABSENT = 2**64 - 1
+#: Bytes in front of Blosc's data, and behind them the checksum.
+_HEAD, _CHECKSUM = 16, 4
+_NAME, _LEVEL = str(COMPRESSOR["cname"]).encode(), COMPRESSOR["clevel"]
 
 
 @dataclass(frozen=True, slots=True)
-class Encoder:
-    """Turns the numbers of one block into the bytes of its file.
+class Piece:
+    """Size in bytes and SHA-256 of one encoded piece."""
 
-    Attributes
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Piece:
+        """Size and digest of some bytes.
+
+        Examples
+        --------
+        >>> Piece.of(b"").sha256[:8]
+        'e3b0c442'
+        """
+        return cls(len(data), hashlib.sha256(data).hexdigest())
+
+
+def crc32c(data: bytes) -> bytes:
+    """The checksum that Zarr's codec of that name adds."""
+    import google_crc32c
+
+    return int(google_crc32c.value(data)).to_bytes(_CHECKSUM, "little")
+
+
+def encode(values: NDArray[Any], variable: Variable, block: int) -> Iterator[bytes]:
+    """The pieces of one block, in the order in which they are kept.
+
+    Parameters
     ----------
-    shape : tuple of int
-        Of a whole piece; the numbers of a short last block are filled up to it.
-    fill : float
-        What a short block is filled with.
-    blosc : mapping
-        Zarr's configuration of the compressor.
-    part : bool
-        Whether blocks are parts of packs.
+    values : ndarray
+        As many cases as the block has, of the variable's type.
+    variable : Variable
+        What they are.
+    block : int
+        Cases of a whole block; a shorter one and pieces at an edge are filled up.
     """
+    from numcodecs.blosc import compress
 
-    shape: tuple[int, ...]
-    fill: float
-    blosc: dict[str, Any]
-    part: bool
-
-    def encode(self, values: NDArray[Any]) -> bytes:
-        """The file of a block with these numbers, as many cases as the block has."""
-        import google_crc32c
-        from numcodecs.blosc import compress
-
-        if values.shape != self.shape:
-            whole = np.full(self.shape, self.fill, values.dtype)
-            whole[: len(values)] = values
-            values = whole
-        told = self.blosc
-        packed: bytes = compress(
-            np.ascontiguousarray(values), told["cname"].encode(), told["clevel"], _SHUFFLES[told["shuffle"]],
-            told["blocksize"], typesize=told["typesize"],
-        )  # fmt: skip
-        piece = packed + int(google_crc32c.value(packed)).to_bytes(4, "little")
-        return head_of(np.array([[head_size(1), len(piece)]], np.uint64)) + piece if self.part else piece
+    chunk = variable.chunk(block)
+    fill = np.nan if variable.dtype.startswith("float") else 0
+    for place in itertools.product(*(range(count) for count in variable.pieces(block))):
+        part = values[tuple(slice(at * size, (at + 1) * size) for at, size in zip(place, chunk, strict=True))]
+        if part.shape != chunk:
+            whole = np.full(chunk, fill, values.dtype)
+            whole[tuple(slice(size) for size in part.shape)] = part
+            part = whole
+        packed: bytes = compress(np.ascontiguousarray(part), _NAME, _LEVEL, 1, 0, typesize=variable.itemsize)
+        yield packed + crc32c(packed)
 
 
-_SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
+def compressed_size(values: NDArray[Any]) -> int:
+    """Bytes that numbers take in a store, but for what is added once per piece."""
+    from numcodecs.blosc import compress
+
+    whole = np.ascontiguousarray(values)
+    return len(compress(whole, _NAME, _LEVEL, 1, 0, typesize=whole.itemsize))
 
 
-def encoders(root: Path, layout: Layout) -> dict[str, Encoder]:
-    """Encoders by name of those variables whose description is one that `Encoder` knows."""
-    found = {
-        variable.name: _encoder(_described(root, variable.name), variable, layout)
-        for variable in layout.streamed
-    }
-    return {name: encoder for name, encoder in found.items() if encoder is not None}
+def check_frame(name: str, data: bytes, variable: Variable, block: int) -> None:
+    """Hold the head of a compressed piece against the shape it should have, before it is decoded.
+
+    Raises
+    ------
+    RunError
+        When it would take another amount of memory than the piece's numbers.
+    """
+    expected = math.prod(variable.chunk(block)) * variable.itemsize
+    sizes = struct.unpack_from("<III", data, 4) if len(data) > _HEAD + _CHECKSUM else (0, 0, 0)
+    if sizes[0] != expected or sizes[2] != len(data) - _CHECKSUM:
+        raise RunError(f"{name}: a compressed piece claims {sizes[0]} bytes where {expected} belong")
 
 
-def _described(root: Path, name: str) -> Any:  # noqa: ANN401  anything may stand in a file
-    for file in (waiting(f"{name}/{ZARR}"), f"{name}/{ZARR}"):
-        try:
-            return json.loads((root / file).read_bytes())
-        except (OSError, ValueError, RecursionError):
-            continue
-    return None
+def index_of(sizes: Iterable[int | None], start: int | None = None) -> bytes:
+    """What stands at the start of a file of pieces: offset and size of each one, None for one that is absent.
+
+    Examples
+    --------
+    >>> len(index_of([100, 200])) == index_size(2)
+    True
+    """
+    listed = list(sizes)
+    offset = index_size(len(listed)) if start is None else start
+    table = np.full((len(listed), 2), _ABSENT, "<u8")
+    for number, size in enumerate(listed):
+        if size is not None:
+            table[number] = offset, size
+            offset += size
+    body = table.tobytes()
+    return body + crc32c(body)
 
 
-def _encoder(described: Any, variable: Variable, layout: Layout) -> Encoder | None:  # noqa: ANN401  as read
-    shape = (layout.block, *variable.shape[1:])
-    whole, codecs = (shape[0] * layout.pack, *shape[1:]), _codecs_of_part(described, shape)
-    if layout.pack == 1:
-        whole, codecs = shape, described.get("codecs") if isinstance(described, dict) else None
-    fill = "NaN" if variable.dtype == "float32" else 0
-    match described, codecs:
-        case {
-            "data_type": variable.dtype,
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [*chunk]}},
-            "fill_value": told,
-        }, [
-            {"name": "bytes"} as numbers,
-            {"name": "blosc", "configuration": dict(blosc)},
-            {"name": "crc32c"},
-        ]:
-            if tuple(chunk) == whole and told == fill and _plain(numbers, blosc):
-                return Encoder(shape, np.nan if fill == "NaN" else 0, blosc, layout.pack > 1)
-    return None
+def index_size(pieces: int) -> int:
+    """Bytes of the index of a file of so many pieces."""
+    return 16 * pieces + _CHECKSUM
 
 
-def _codecs_of_part(described: Any, shape: tuple[int, ...]) -> Any:  # noqa: ANN401  as read
-    """What pieces of packs are encoded by, where a part is one piece behind an index as `packs` has it."""
-    match described:
-        case {"codecs": [{"name": "sharding_indexed", "configuration": dict(told)}]} if told == {
-            "chunk_shape": list(shape),
-            "codecs": told.get("codecs"),
-            "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
-            "index_location": "start",
-        }:
-            return told["codecs"]
-        case _:
-            return None
+def encode_fixed(values: NDArray[Any]) -> bytes:
+    """The one file of a coordinate or of a variable without `case`."""
+    if values.dtype.kind == "O":
+        texts = [str(text).encode() for text in values.ravel()]
+        body = len(texts).to_bytes(4, "little") + b"".join(
+            len(text).to_bytes(4, "little") + text for text in texts
+        )
+    else:
+        body = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+    return body + crc32c(body)
 
 
-def _plain(numbers: dict[str, Any], blosc: dict[str, Any]) -> bool:
-    """Whether numbers are little-endian here and on the disk, and the compressor is told all it needs."""
-    little = numbers.get("configuration", {}).get("endian", "little") == "little" == sys.byteorder
-    told = {"cname": str, "clevel": int, "shuffle": str, "blocksize": int, "typesize": int}
-    return little and set(blosc) == set(told) and all(isinstance(blosc[k], told[k]) for k in told)
+def check_fixed_size(name: str, size: int, document: dict[str, Any]) -> None:
+    """Hold the size of a coordinate's file against the coordinate's shape.
+
+    Raises
+    ------
+    InputError
+        When it cannot hold as many values as its shape says.
+    """
+    count, kind = math.prod(document["shape"]), document["data_type"]
+    least = 4 + 4 * count if kind == "string" else count * NUMBERS[kind]
+    if size < least + _CHECKSUM or (kind != "string" and size > least + _CHECKSUM):
+        raise InputError(f"{name}: its file holds another number of values than its shape says")
+
+
+def check_texts(name: str, data: bytes, count: int) -> None:
+    """Hold the file of a text coordinate against its shape, before it is decoded.
+
+    Raises
+    ------
+    InputError
+        When it holds more or less texts than its shape says, or texts that take absurdly much memory.
+    """
+    longest, position, number = 0, 4, 0
+    while position + 4 <= len(data) - _CHECKSUM and number <= count:
+        size = int.from_bytes(data[position : position + 4], "little")
+        longest, position, number = max(longest, size), position + 4 + size, number + 1
+    if number != count or position != len(data) - _CHECKSUM or int.from_bytes(data[:4], "little") != count:
+        raise InputError(f"{name}: holds another number of texts than its shape says")
+    if 4 * longest * count > names.MAX_TEXT_BYTES:
+        raise InputError(f"{name}: texts of up to {longest} bytes are longer than any of retrowalk's")

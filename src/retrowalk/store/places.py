@@ -1,185 +1,418 @@
-"""Where a store lies: a folder, or a prefix in an object store that is read like one.
+"""Where a store lies: a folder that stays open, or a prefix in an object store.
 
-Durable files: written aside, flushed to the disk, renamed, and the folder flushed too.
-
-A prefix in an object store: what is there, read and written whole.
+Both offer the same few operations by name. In a folder every name is looked up relative to a handle of the
+folder that was opened, so that bytes never reach another store that takes its place under the same path. In
+an object store nothing that exists is overwritten, unless it is known exactly what is replaced.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import importlib.util
 import os
+import re
+import stat
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
-from retrowalk.store.format import MAX_ENTRIES, MAX_FILE, PARTIAL, is_url
-
-if TYPE_CHECKING:
-    from typing import Self
-
-
-class Size(Protocol):
-    """What is asked of a file's status."""
-
-    @property
-    def st_size(self) -> int:
-        """Bytes."""
-
-
-class Place(Protocol):
-    """The part of `pathlib.Path` that reading a store needs."""
-
-    @property
-    def name(self) -> str:
-        """Last part."""
-
-    def __truediv__(self, part: str, /) -> Self: ...
-
-    def is_file(self) -> bool:
-        """Whether there is a file."""
-
-    def is_dir(self) -> bool:
-        """Whether something lies below."""
-
-    def exists(self) -> bool:
-        """Whether there is anything."""
-
-    def iterdir(self) -> Iterator[Self]:
-        """What lies directly below."""
-
-    def stat(self) -> Size:
-        """Size, or FileNotFoundError."""
-
-    def read_bytes(self) -> bytes:
-        """The content."""
-
-
-def located(path: str | os.PathLike[str]) -> Place:
-    """The place a user names."""
-    if not is_url(path):
-        return Path(path)
-
-    return Bucket(str(path)).root()
-
-
-def read_range(place: Place, start: int, stop: int) -> bytes:
-    """Some bytes of a file or an object, as many of them as there are."""
-    if not isinstance(place, Path):
-        return place.read_range(start, stop) if isinstance(place, ObjectPath) else b""
-    with place.open("rb") as file:
-        file.seek(start)
-        return file.read(max(0, stop - start))
-
-
-BytesLike = bytes | bytearray | memoryview
+from retrowalk.errors import InputError, RetrowalkError, RunError
+from retrowalk.store import format as names
+from retrowalk.store.format import is_url
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+#: Whether names can be looked up relative to an open folder (not on Windows).
+_RELATIVE = {os.open, os.stat, os.unlink, os.rename, os.mkdir} <= os.supports_dir_fd
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Size in bytes and SHA-256 of one file."""
-
-    size: int
-    sha256: str
-
-    @classmethod
-    def of_bytes(cls, data: BytesLike) -> Stamp:
-        """Stamp of anything with the buffer protocol."""
-        view = memoryview(data).cast("B")
-        return cls(view.nbytes, hashlib.sha256(view).hexdigest())
-
-    @classmethod
-    def of_file(cls, path: Place) -> Stamp:
-        """Stamp of a file, read piecewise, or of an object."""
-        if not isinstance(path, Path):
-            return cls.of_bytes(path.read_bytes())
-        with path.open("rb") as file:
-            return cls(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
+class LostStoreError(RunError):
+    """The store that a writer opened is not there any more, or belongs to another writer."""
 
 
-class Stamping:
-    """Pass pieces of a file on and stamp them together."""
-
-    def __init__(self, pieces: Iterable[BytesLike]) -> None:
-        self._pieces = pieces
-        self._size, self._hash = 0, hashlib.sha256()
-
-    def __iter__(self) -> Iterator[BytesLike]:
-        for piece in self._pieces:
-            view = memoryview(piece).cast("B")
-            self._size += view.nbytes
-            self._hash.update(view)
-            yield piece
+class Place(Protocol):
+    """What reading and writing a store needs of the place where it lies."""
 
     @property
-    def stamp(self) -> Stamp:
-        """Stamp of what went by."""
-        return Stamp(self._size, self._hash.hexdigest())
+    def own(self) -> str:
+        """Folder of the records of this very store."""
+
+    def adopt(self, store: str) -> None:
+        """Say which store's records `own` is for."""
+
+    def size(self, key: str) -> int | None:
+        """Bytes of a file; None when it is not there."""
+
+    def read(self, key: str, start: int = 0, size: int | None = None) -> bytes:
+        """Some bytes of a file, or all; FileNotFoundError when it is not there."""
+
+    def read_many(self, ranges: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
+        """Several (file, start, size) in order."""
+
+    def entries(self, folder: str) -> list[str]:
+        """Names of what lies directly in a folder."""
+
+    def put(self, key: str, pieces: Iterable[bytes], check: Callable[[], None] | None = None) -> None:
+        """Write a file that is whole and durable, or not there."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove files; those that are not there do not matter."""
+
+    def read_log(self, limit: int) -> dict[int, bytes]:
+        """Lines of the manifest by their number."""
+
+    def append_log(self, number: int, line: bytes) -> None:
+        """Add one line durably, unless somebody else has."""
+
+    def change_log(self, lines: Mapping[int, bytes], added: set[int], removed: set[int]) -> None:
+        """Add and remove lines; `lines` is what there shall be."""
+
+    def publish(self, key: str, data: bytes, waiting: bytes) -> None:
+        """Give a description its place, which only says `waiting` before."""
+
+    def withhold(self, key: str, data: bytes, waiting: bytes) -> None:
+        """Undo `publish`."""
+
+    def check_tree(self) -> None:
+        """Refuse links, devices, strange folders and absurd sizes."""
+
+    def overwrite(self, key: str, data: bytes) -> None:
+        """Write a file on which no result depends, whatever is there."""
+
+    def errors(self, action: str = "written") -> AbstractContextManager[None]:
+        """Turn what the system says into one sentence."""
+
+    def close(self) -> None:
+        """Let the place go; nothing can be read or written through it any more."""
 
 
-def put(path: Path, data: BytesLike) -> None:
-    """Write `data` to `path` so that after a crash the file is either whole or not there."""
-    put_pieces(path, [data])
+def locate(path: str | os.PathLike[str]) -> Place | None:
+    """The folder or prefix that a user names; None when nothing is there.
 
-
-def put_pieces(path: Path, pieces: Iterable[BytesLike]) -> None:
-    """As `put`, piece by piece.
-
-    The file is written under a name ending in ``.partial``, flushed to the disk, renamed, and then the
-    folder is flushed, because a rename is durable only once its folder is.
+    Raises
+    ------
+    InputError
+        For a name that no file system has, or an address without bucket or store.
     """
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+    if is_url(path):
+        from retrowalk.store.bucket import Bucket
+
+        bucket = Bucket(str(path))
+        return bucket if bucket.sizes else None
+    check_name(path)
     try:
-        with partial.open("xb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        discard(partial)
-        raise
-    sync_folder(path.parent)
+        return Folder(Path(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def discard(path: Path) -> None:
-    """Remove a file that failed; on a disk that refuses even that, the next writer removes it."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no file system could hold.
+
+    Raises
+    ------
+    InputError
+        For a NUL character or a name that is too long.
+    """
+    text = os.fspath(path)
+    if "\0" in text:
+        raise InputError(f"{text.replace(chr(0), '?')[:60]}: a path cannot hold the character NUL")
+    for part in Path(text).parts:
+        if len(os.fsencode(part)) > names.MAX_NAME:
+            raise InputError(
+                f"{part[:40]}...: a name of {len(part)} characters is too long; use fewer than 200"
+            )
+    if len(os.fsencode(text)) > 3000:
+        raise InputError(f"{text[:40]}...: a path of {len(text)} characters is too long")
 
 
-def sync_folder(path: Path) -> None:
-    """Make renames and new names in a folder durable, where the system can (Windows cannot)."""
-    if os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def without_secrets(text: str) -> str:
+    """A text with user names and passwords of addresses left out.
+
+    Examples
+    --------
+    >>> without_secrets("s3://me:secret@bucket/x: refused")
+    's3://bucket/x: refused'
+    """
+    return re.sub(r"://[^/\s]*@", "://", text)
 
 
-def rename(old: Path, new: Path) -> None:
-    """Rename inside one file system, durably."""
-    old.replace(new)
-    sync_folder(new.parent)
-    if old.parent != new.parent:
-        sync_folder(old.parent)
+class Folder:
+    """A folder that stays open while the store in it is read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+        self._handle = os.open(path, flags) if _RELATIVE else None
+        if self._handle is None and not path.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __reduce__(self) -> tuple[type[Folder], tuple[Path]]:
+        return Folder, (self.path,)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the folder go."""
+        handle = getattr(self, "_handle", None)
+        if handle is not None:
+            self._handle = None
+            os.close(handle)
+
+    @property
+    def own(self) -> str:
+        """Folder of the records."""
+        return names.OWN
+
+    def adopt(self, store: str) -> None:
+        """Nothing to do: the open folder is the identity."""
+
+    def is_still_there(self) -> bool:
+        """Whether the path still leads to the folder that was opened."""
+        if self._handle is None:
+            return self.path.is_dir()
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._handle))  # noqa: PTH116  beside fstat
+        except OSError:
+            return False
+
+    def check(self) -> None:
+        """Raise `LostStoreError` when the path leads elsewhere by now."""
+        if not self.is_still_there():
+            raise LostStoreError(
+                f"{self.path}: the store was moved, removed or replaced while it was being written; nothing "
+                "more is written to it"
+            )
+
+    def at(self, key: str) -> tuple[str, int | None]:
+        """A name and the handle that it is relative to."""
+        if not _RELATIVE:
+            return str(self.path / key), None
+        if self._handle is None:
+            # Without a handle the name would be looked up in the working directory.
+            raise ValueError(f"{self.path}: this folder is closed")
+        return key, self._handle
+
+    def open(self, key: str, flags: int) -> int:
+        """Open a file, never through a link."""
+        name, handle = self.at(key)
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        return os.open(name, flags, 0o644, dir_fd=handle)
+
+    def open_own(self, key: str, flags: int) -> int:
+        """Open a file of ours to change it in place.
+
+        Raises
+        ------
+        InputError
+            When it is no regular file or has a second name, through which something else would be changed.
+        """
+        try:
+            handle = self.open(key, flags)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise InputError(
+                    f"{self.path / key}: a symbolic link inside a store is never followed"
+                ) from None
+            raise
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            os.close(handle)
+            raise InputError(
+                f"{self.path / key}: has {status.st_nlink} names (hard links), and writing would change them "
+                "all; remove the others, or copy the store with `cp -r`"
+            )
+        return handle
+
+    def size(self, key: str) -> int | None:
+        """Bytes of a file; None when it is not there."""
+        name, handle = self.at(key)
+        try:
+            status = os.stat(name, dir_fd=handle, follow_symlinks=False)
+            return status.st_size if stat.S_ISREG(status.st_mode) else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, key: str, start: int = 0, size: int | None = None) -> bytes:
+        """Some bytes of a file, or all."""
+        with os.fdopen(self.open(key, os.O_RDONLY), "rb", buffering=0) as file:
+            if start:
+                file.seek(start)
+            return (file.read() if size is None else file.read(size)) or b""
+
+    def read_many(self, ranges: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
+        """Several (file, start, size) in order."""
+        return (self.read(*one) for one in ranges)
+
+    def entries(self, folder: str) -> list[str]:
+        """Names of what lies directly in a folder."""
+        return sorted(name for name, _ in self._entries(folder))
+
+    def put(self, key: str, pieces: Iterable[bytes], check: Callable[[], None] | None = None) -> None:
+        """Write a file under another name, flush it, rename it, and flush the folder.
+
+        A rename is durable only once its folder is.
+        """
+        partial = f"{key}.{uuid.uuid4().hex}{names.PARTIAL}"
+        try:
+            with os.fdopen(self.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            self.rename(partial, key)
+        except BaseException:
+            self._discard(partial)
+            raise
+        self.sync(os.path.dirname(key))  # noqa: PTH120  a name inside the store, not a path
+
+    def overwrite(self, key: str, data: bytes) -> None:
+        """Write a file on which no result depends."""
+        self.put(key, [data])
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a file inside the folder."""
+        (first, handle), (second, _) = self.at(old), self.at(new)
+        if handle is None:
+            Path(first).replace(second)
+        else:
+            os.rename(first, second, src_dir_fd=handle, dst_dir_fd=handle)
+
+    def sync(self, folder: str = "") -> None:
+        """Make new names in a folder durable, where the system can (Windows cannot)."""
+        if os.name == "nt":
+            return
+        handle = self.open(folder or ".", os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def make_folder(self, folder: str) -> None:
+        """Make a folder inside this one, if it is not there."""
+        name, handle = self.at(folder)
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=handle)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove files; those that are not there do not matter."""
+        for key in keys:
+            name, handle = self.at(key)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(name, dir_fd=handle)
+
+    def read_log(self, limit: int) -> dict[int, bytes]:
+        """Whole lines of the manifest; what follows the last line end is torn."""
+        key = f"{self.own}/{names.MANIFEST}.jsonl"
+        size = self.size(key)
+        if size is None:
+            return {}
+        if size > limit:
+            raise InputError(f"{self.path / key}: a manifest of {size >> 20} MiB is not one of this store")
+        return dict(enumerate(self.read(key).split(b"\n")[:-1]))
+
+    def append_log(self, number: int, line: bytes) -> None:
+        """Add a line to the manifest, flushed."""
+        handle = self.open_own(f"{self.own}/{names.MANIFEST}.jsonl", os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(handle, "ab", buffering=0) as file:
+            start = os.fstat(handle).st_size
+            try:
+                whole = line + b"\n"
+                while whole:
+                    whole = whole[file.write(whole) or 0 :]
+                os.fsync(handle)
+            except OSError:
+                # Half a line would swallow the next one.
+                with suppress(OSError):
+                    os.ftruncate(handle, start)
+                raise
+
+    def change_log(self, lines: Mapping[int, bytes], added: set[int], removed: set[int]) -> None:
+        """Write the manifest again."""
+        text = b"".join(lines[number] + b"\n" for number in sorted(lines))
+        self.put(f"{self.own}/{names.MANIFEST}.jsonl", [text])
+
+    def publish(self, key: str, data: bytes, waiting: bytes) -> None:
+        """Write a description; before there is none."""
+        self.put(key, [data])
+
+    def withhold(self, key: str, data: bytes, waiting: bytes) -> None:
+        """Remove a description, durably."""
+        if self.size(key) is not None:
+            self.remove([key])
+            self.sync(os.path.dirname(key))  # noqa: PTH120  a name inside the store, not a path
+
+    def check_tree(self) -> None:
+        """Refuse links, devices, deep folders and absurd numbers of entries."""
+        left, folders = names.MAX_ENTRIES + 1000, [""]
+        while folders:
+            folder = folders.pop()
+            for name, status in self._entries(folder):
+                left -= 1
+                key = f"{folder}/{name}" if folder else name
+                if stat.S_ISLNK(status.st_mode):
+                    raise InputError(
+                        f"{self.path / key}: a symbolic link inside a store is never followed; remove it"
+                    )
+                if stat.S_ISDIR(status.st_mode) and (
+                    not folder or key in (f"{names.OWN}/{names.BLOCKS}", f"{names.OWN}/{names.GROUPS}")
+                ):
+                    folders.append(key)
+                elif not stat.S_ISREG(status.st_mode):
+                    raise InputError(f"{self.path / key}: this has no place in a retrowalk store")
+                if status.st_size > names.MAX_FILE:
+                    size = status.st_size >> 30
+                    raise InputError(f"{self.path / key}: a file of {size} GiB is not one of retrowalk's")
+                if left < 0:
+                    raise InputError(
+                        f"{self.path}: more than {names.MAX_ENTRIES} files are no retrowalk store"
+                    )
+
+    @contextmanager
+    def errors(self, action: str = "written") -> Iterator[None]:
+        """Turn what the system says into one sentence, or say that the store is lost."""
+        try:
+            with saying(self.path, action):
+                yield
+        except RunError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                self.check()
+            raise
+
+    def _entries(self, folder: str) -> list[tuple[str, os.stat_result]]:
+        try:
+            opened = self.open(folder or ".", os.O_RDONLY) if _RELATIVE else str(self.path / folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = []
+        try:
+            with os.scandir(opened) as entries:
+                for entry in entries:
+                    # The writer of a living store may rename it just now.
+                    with suppress(FileNotFoundError):
+                        found.append((entry.name, entry.stat(follow_symlinks=False)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        finally:
+            if isinstance(opened, int):
+                os.close(opened)
+        return found
+
+    def _discard(self, key: str) -> None:
+        """Remove a file that failed; on a disk that refuses even that, the next writer removes it."""
+        with suppress(OSError):
+            self.remove([key])
 
 
 @contextmanager
-def saying(path: Path | str, doing: str = "written") -> Iterator[None]:
+def saying(path: Path | str, action: str = "written") -> Iterator[None]:
     """Turn what the operating system says about a failing disk into one sentence.
 
     Raises
@@ -189,11 +422,13 @@ def saying(path: Path | str, doing: str = "written") -> Iterator[None]:
     """
     try:
         yield
+    except RetrowalkError:
+        raise
     except OSError as error:
-        raise RunError(_sentence(error, path, doing)) from error
+        raise RunError(_sentence(error, path, action)) from error
 
 
-def _sentence(error: OSError, path: Path | str, doing: str) -> str:
+def _sentence(error: OSError, path: Path | str, action: str) -> str:
     number = error.errno
     if number in _FULL:
         return (
@@ -201,220 +436,23 @@ def _sentence(error: OSError, path: Path | str, doing: str) -> str:
             "(what is finished is kept)"
         )
     if number in _FORBIDDEN:
-        return f"{path}: cannot be {doing} (read-only disk or no permission); choose another place"
+        return f"{path}: cannot be {action} (read-only disk or no permission); choose another place"
     reason = os.strerror(number) if number is not None else str(error).splitlines()[0]
-    return f"{path}: could not be {doing}: {reason}"
+    return f"{path}: could not be {action}: {reason}"
 
 
-#: A store that does not answer is asked again for at most so long.
-_RETRY: Any = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
+def discard(path: Path) -> None:
+    """Remove a file that failed, if the disk lets us."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
-class Bucket:
-    """One store's objects. Can be sent to another process; credentials come from that one's environment.
-
-    Parameters
-    ----------
-    url : str
-        Such as ``s3://bucket/name.zarr``.
-
-    Raises
-    ------
-    InputError
-        For an address without bucket or name.
-    MissingExtraError
-        When obstore is not installed.
-    """
-
-    def __init__(self, url: str) -> None:
-        scheme, _, rest = url.rstrip("/").partition("://")
-        bucket, _, prefix = rest.partition("/")
-        parts = prefix.split("/")
-        if not is_url(url) or not bucket or any(part in ("", ".", "..") for part in parts):
-            raise InputError(f"{url}: name a bucket and a store in it, such as s3://bucket/name.zarr")
-        if importlib.util.find_spec("obstore") is None:
-            raise MissingExtraError(
-                f"{url}: object stores need obstore, which is not installed; "
-                "install it with: pip install 'retrowalk[cloud]'"
-            )
-        self.url = f"{scheme}://{bucket}/{prefix}"
-        self._sizes: dict[str, int] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the connection and what was listed behind."""
-        return {"url": self.url, "_sizes": None}
-
-    @cached_property
-    def store(self) -> Any:  # noqa: ANN401  one class per kind of object store
-        """The connection; its settings and credentials are in the environment (``AWS_*``, ``GOOGLE_*``)."""
-        from obstore.store import from_url
-
-        with asking(self.url):
-            return from_url(self.url, retry_config=_RETRY)
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Size of every object by name, as of the first look or the last `refresh`."""
-        if self._sizes is None:
-            self.refresh()
-        return self._sizes or {}
-
-    def refresh(self) -> None:
-        """Look again.
-
-        Raises
-        ------
-        InputError
-            For absurdly many or large objects.
-        """
-        import obstore
-
-        found: dict[str, int] = {}
-        with asking(self.url):
-            for batch in obstore.list(self.store):
-                for entry in batch:
-                    found[entry["path"]] = entry["size"]
-                    if entry["size"] > MAX_FILE:
-                        size = entry["size"] >> 30
-                        raise InputError(f"{self.url}: an object of {size} GiB is not one of retrowalk's")
-                if len(found) > MAX_ENTRIES:
-                    raise InputError(f"{self.url}: more than {MAX_ENTRIES} objects are no retrowalk store")
-        self._sizes = found
-
-    def root(self) -> ObjectPath:
-        """The store itself."""
-        return ObjectPath(self, "")
-
-    def get(self, name: str) -> bytes:
-        """Content of an object; FileNotFoundError when it is not there."""
-        import obstore
-
-        with asking(self.url, missing=True):
-            return bytes(obstore.get(self.store, name).bytes())
-
-    def get_range(self, name: str, start: int, stop: int) -> bytes:
-        """Some bytes of an object; FileNotFoundError when it is not there."""
-        import obstore
-
-        with asking(self.url, missing=True):
-            return bytes(obstore.get_range(self.store, name, start=start, end=stop))
-
-    def put_pieces(self, name: str, pieces: Iterator[bytes]) -> Stamp:
-        """Write an object piece by piece; it is there, whole and durable, when this returns."""
-        import obstore
-
-        written = Stamping(pieces)
-        with asking(self.url):
-            writer = obstore.open_writer(self.store, name, max_concurrency=2)
-            for piece in written:
-                writer.write(piece)
-            # Not in a finally clause: what is not closed does not appear.
-            writer.close()
-        if self._sizes is not None:
-            self._sizes[name] = written.stamp.size
-        return written.stamp
-
-    def put(self, name: str, data: bytes) -> None:
-        """Write an object; it is durable when this returns."""
-        import obstore
-
-        with asking(self.url):
-            obstore.put(self.store, name, data)
-        if self._sizes is not None:
-            self._sizes[name] = len(data)
-
-    def delete(self, *names: str) -> None:
-        """Remove objects, in the order given; those that are not there do not matter."""
-        import obstore
-
-        for name in names:
-            with asking(self.url), suppress(FileNotFoundError):
-                obstore.delete(self.store, name)
-            if self._sizes is not None:
-                self._sizes.pop(name, None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Status:
-    st_size: int
-
-
-@dataclass(frozen=True)
-class ObjectPath:
-    """A name in a bucket that is read like a `pathlib.Path`."""
-
-    bucket: Bucket
-    key: str
-
-    def __str__(self) -> str:
-        return f"{self.bucket.url}/{self.key}" if self.key else self.bucket.url
-
-    def __truediv__(self, part: str) -> ObjectPath:
-        return ObjectPath(self.bucket, f"{self.key}/{part}" if self.key and part else self.key or part)
-
-    @property
-    def name(self) -> str:
-        """Last part."""
-        return (self.key or self.bucket.url).rpartition("/")[2]
-
-    def is_file(self) -> bool:
-        """Whether there is an object."""
-        return self.key in self.bucket.sizes
-
-    def is_dir(self) -> bool:
-        """Whether objects lie below."""
-        return any(True for _ in self._below())
-
-    def exists(self) -> bool:
-        """Whether there is anything."""
-        return self.is_file() or self.is_dir()
-
-    def iterdir(self) -> Iterator[ObjectPath]:
-        """What lies directly below."""
-        for name in sorted({name.partition("/")[0] for name in self._below()}):
-            yield self / name
-
-    def stat(self) -> _Status:
-        """Size, or FileNotFoundError."""
-        if not self.is_file():
-            raise FileNotFoundError(str(self))
-        return _Status(self.bucket.sizes[self.key])
-
-    def read_bytes(self) -> bytes:
-        """The content."""
-        return self.bucket.get(self.key)
-
-    def read_range(self, start: int, stop: int) -> bytes:
-        """Some bytes of the content."""
-        stop = min(stop, self.stat().st_size)
-        return self.bucket.get_range(self.key, start, stop) if start < stop else b""
-
-    def _below(self) -> Iterator[str]:
-        start = f"{self.key}/" if self.key else ""
-        return (name.removeprefix(start) for name in self.bucket.sizes if name.startswith(start))
-
-
-@contextmanager
-def asking(url: str, *, missing: bool = False) -> Iterator[None]:
-    """Turn what an object store or the network says into one sentence.
-
-    Raises
-    ------
-    RunError
-        When it does not answer or refuses.
-    FileNotFoundError
-        Only with `missing`, when an object is not there.
-    """
+def sync_folder(path: Path) -> None:
+    """Make new names in a folder durable, where the system can (Windows cannot)."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
     try:
-        yield
-    except RetrowalkError:
-        raise
-    except FileNotFoundError as error:
-        if missing:
-            raise
-        raise RunError(f"{url}: there is no such bucket, or it may not be seen") from error
-    except PermissionError as error:
-        raise RunError(f"{url}: access is refused; check the credentials") from error
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise RunError(f"{url}: the object store does not answer as it should: {reason}") from error
+        os.fsync(handle)
+    finally:
+        os.close(handle)

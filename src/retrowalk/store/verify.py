@@ -1,7 +1,4 @@
-"""How long the cases of a store took, kept beside the results.
-
-How far a store is, and whether every file still holds what was written.
-"""
+"""How far a store is, and whether every file still holds what was written."""
 
 from __future__ import annotations
 
@@ -12,16 +9,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from retrowalk.errors import InputError
+from retrowalk.errors import InputError, RunError
 from retrowalk.store import format as names
-from retrowalk.store.checks import is_finished, is_store, is_whole, read_layout
-from retrowalk.store.locks import holder
-from retrowalk.store.manifest import Contents, Layout, contents, waiting
-from retrowalk.store.packs import recovered
-from retrowalk.store.places import Place, Stamp, located
+from retrowalk.store.checks import is_published, open_store
+from retrowalk.store.encode import Piece
+from retrowalk.store.layout import Layout
+from retrowalk.store.lock import holder
+from retrowalk.store.manifest import Manifest
+from retrowalk.store.places import Place
+from retrowalk.store.records import (
+    BlockRecord,
+    GroupRecord,
+    read_block_head,
+    read_group,
+    shard_index,
+)
 
-#: A record longer than this is not one of ours.
+#: A record of speed longer than this is not one of ours.
 _MOST = 4096
+
+Kind = Literal["missing", "truncated", "altered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +39,13 @@ class Speed:
     seconds: float = 0.0
 
     @classmethod
-    def read(cls, path: Place) -> Speed:
+    def read(cls, place: Place) -> Speed:
         """Read the record; one that is missing or not ours counts as empty."""
         try:
-            found = json.loads(path.read_bytes()) if path.stat().st_size <= _MOST else None
-        except (OSError, ValueError, RecursionError):
+            entry = json.loads(place.read(names.SPEED, 0, _MOST))
+        except (OSError, ValueError, RecursionError, RunError):
             return cls()
-        match found:
+        match entry:
             case {"cases": int(cases), "seconds": int(seconds) | float(seconds)}:
                 whole = 0 <= cases < 2**63 and math.isfinite(seconds) and seconds >= 0
                 return cls(cases, float(seconds)) if whole else cls()
@@ -65,14 +72,16 @@ class StoreStatus:
 
     Attributes
     ----------
+    path
+        The store.
     state
         ``finished`` once the root description is in place.
     total, finished, missing
         Cases.
     blocks, finished_blocks, block
         Number of blocks, how many are recorded, and cases per block.
-    pack
-        Blocks in one file once the store is finished.
+    group, files
+        Blocks in one file once the store is finished, and the number of files of data then.
     size
         Bytes of recorded data.
     digests
@@ -83,7 +92,7 @@ class StoreStatus:
         Wall time per case computed so far; None where it is not recorded.
     """
 
-    path: Place
+    path: str
     state: Literal["unfinished", "finished"]
     total: int
     finished: int
@@ -91,7 +100,8 @@ class StoreStatus:
     blocks: int
     finished_blocks: int
     block: int
-    pack: int
+    group: int
+    files: int
     size: int
     digests: dict[str, str]
     writer: str | None
@@ -103,7 +113,7 @@ class Damage:
     """One file that is not what was written; `block` is None for coordinates and descriptions."""
 
     file: str
-    kind: Literal["missing", "truncated", "altered"]
+    kind: Kind
     block: int | None
 
     def __str__(self) -> str:
@@ -118,25 +128,45 @@ def status(path: str | os.PathLike[str]) -> StoreStatus:
     InputError
         When there is no store, or one that is not safe to read.
     """
-    root, layout = _open(path)
-    found = contents(root / names.OWN / names.MANIFEST, layout)
-    records = found.records
-    done = sum(layout.size_of(block) for block in records)
-    return StoreStatus(
-        path=root,
-        state="finished" if is_whole(root, layout, found) else "unfinished",
-        total=layout.cases,
-        finished=done,
-        missing=layout.cases - done,
-        blocks=layout.blocks,
-        finished_blocks=len(records),
-        block=layout.block,
-        pack=layout.pack,
-        size=sum(stamp.size for record in records.values() for stamp in record.files.values()),
-        digests=dict(layout.digests),
-        writer=holder(root / names.OWN / names.LOCK),
-        seconds_per_case=Speed.read(root / names.OWN / names.SPEED).seconds_per_case,
-    )
+    with open_store(path) as (place, layout):
+        manifest = Manifest(place, layout)
+        finished = manifest.finished()
+        done = sum(layout.size_of(block) for block in finished)
+        return StoreStatus(
+            path=str(place),
+            state="finished" if manifest.is_complete() and is_published(place, layout) else "unfinished",
+            total=layout.cases,
+            finished=done,
+            missing=layout.cases - done,
+            blocks=layout.blocks,
+            finished_blocks=len(finished),
+            block=layout.block,
+            group=layout.group,
+            files=layout.groups * len(layout.variables),
+            size=manifest.size(),
+            digests=dict(layout.digests),
+            writer=holder(place),
+            seconds_per_case=Speed.read(place).seconds_per_case,
+        )
+
+
+def check_published(place: Place, layout: Layout) -> None:
+    """Compare Zarr's descriptions of a finished store with those that were written.
+
+    Raises
+    ------
+    InputError
+        With the first that differs, or with a folder that does not belong to the store.
+    """
+    for name in place.entries(""):
+        known = name in layout.documents or name == names.OWN
+        if not known and place.size(name) is None:
+            raise InputError(f"{place}/{name}: this folder does not belong to the store")
+    for damage in _damaged_documents(place, layout):
+        raise InputError(
+            f"{place}/{damage.file}: is not as it was written ({damage.kind}), so what it says of titles, "
+            "units and numbers cannot be trusted; the same `retrowalk sweep` with --repair writes it again"
+        )
 
 
 def verify(path: str | os.PathLike[str]) -> list[Damage]:
@@ -152,77 +182,132 @@ def verify(path: str | os.PathLike[str]) -> list[Damage]:
     InputError
         As `status`, and when the store's own description is damaged.
     """
-    root, layout = _open(path)
-    return [*damaged_layout(root, layout), *_damaged_files(root, layout)]
+    with open_store(path) as (place, layout):
+        return list(damages(place, layout, Manifest(place, layout)))
+
+
+def damages(place: Place, layout: Layout, manifest: Manifest) -> Iterator[Damage]:
+    """All damage, as `verify`."""
+    published = is_published(place, layout)
+    yield from damaged_coordinates(place, layout)
+    if published:
+        yield from _damaged_documents(place, layout)
+    for _, group in sorted(manifest.groups.items()):
+        yield from _damaged_group(place, layout, group)
+    for _, record in sorted(manifest.blocks.items()):
+        yield from _damaged_block(place, layout, record)
+    if published:
+        for block in sorted(set(range(layout.blocks)) - manifest.finished()):
+            yield Damage(f"{names.OWN}/{names.MANIFEST}.jsonl", "missing", block)
 
 
 def damaged_blocks(path: str | os.PathLike[str]) -> set[int]:
     """Blocks that have to be computed again because a file of theirs is damaged."""
-    root, layout = _open(path)
-    return {damage.block for damage in _damaged_files(root, layout) if damage.block is not None}
+    return {damage.block for damage in verify(path) if damage.block is not None}
 
 
-def damaged_layout(root: Place, layout: Layout) -> list[Damage]:
+def damaged_coordinates(place: Place, layout: Layout) -> Iterator[Damage]:
     """Damage to the files that were written with the layout."""
-    found = []
-    for name, stamp in layout.fixed_stamps().items():
-        hidden = root / waiting(name)
-        kind = _compare(hidden if hidden.exists() else root / name, stamp)
+    for file, (size, digest) in layout.fixed.items():
+        kind = _compare(place, file, Piece(size, digest))
         if kind is not None:
-            found.append(Damage(name, kind, None))
-    return found
+            yield Damage(file, kind, None)
 
 
-def _damaged_files(root: Place, layout: Layout) -> Iterator[Damage]:
-    found = contents(root / names.OWN / names.MANIFEST, layout)
-    packed = {block for pack in found.packs for block in layout.blocks_of(pack)} if layout.pack > 1 else set()
-    for pack, stamps in sorted(found.packs.items()):
-        for name, stamp in stamps.items():
-            kind = _compare(root / name, stamp)
-            if kind is not None:
-                for block in _lost(root, layout, found, pack, name):
-                    yield Damage(name, kind, block)
-    for block in range(layout.blocks):
-        record = found.records.get(block)
-        if record is None:
-            if is_finished(root):
-                yield Damage(f"{names.OWN}/{names.MANIFEST}", "missing", block)
-            continue
-        for name, stamp in record.files.items() if block not in packed else ():
-            kind = _compare(root / name, stamp)
-            if kind is not None:
-                yield Damage(name, kind, block)
+def _damaged_documents(place: Place, layout: Layout) -> Iterator[Damage]:
+    for folder in sorted(layout.documents):
+        file = f"{folder}/{names.ZARR}" if folder else names.ZARR
+        kind = _compare(place, file, Piece.of(layout.documents[folder].encode()))
+        if kind is not None:
+            yield Damage(file, kind, None)
 
 
-def _lost(root: Place, layout: Layout, found: Contents, pack: int, name: str) -> list[int]:
-    """Blocks that a damaged file of a pack does not give back; all when it is the index that is damaged."""
-    variable = layout.files_of_pack(pack)[name]
-    lost = []
-    for block in layout.blocks_of(pack):
-        record = found.records.get(block)
-        file = next(file for file, owner in layout.files_of(block).items() if owner == variable)
-        part = recovered(root, layout, variable, block) if record else None
-        if part is None or record is None or Stamp.of_bytes(part) != record.files[file]:
-            lost.append(block)
-    return lost or list(layout.blocks_of(pack))
+def lost_files(place: Place, layout: Layout, manifest: Manifest) -> tuple[set[int], set[int]]:
+    """Blocks and groups with a recorded file that is missing or of another size; reads no file."""
+    blocks = {
+        block for block, record in manifest.blocks.items() if place.size(record.key(place.own)) != record.size
+    }
+    groups = {
+        group
+        for group, record in manifest.groups.items()
+        if place.size(record.key(place.own)) != record.record.size
+        or any(
+            place.size(file) != size for file, size in zip(layout.files_of(group), record.sizes, strict=True)
+        )
+    }
+    return blocks, groups
 
 
-def _compare(path: Place, stamp: Stamp) -> Literal["missing", "truncated", "altered"] | None:
+def damaged_blocks_of(place: Place, layout: Layout, record: GroupRecord) -> set[int]:
+    """Blocks of one group that cannot be read from its files any more."""
+    return {damage.block for damage in _damaged_group(place, layout, record) if damage.block is not None}
+
+
+def _damaged_group(place: Place, layout: Layout, record: GroupRecord) -> Iterator[Damage]:
+    blocks, key = layout.blocks_of(record.group), record.key(place.own)
     try:
-        size = path.stat().st_size
-        if size < stamp.size:
-            return "truncated"
-        return None if size == stamp.size and Stamp.of_file(path) == stamp else "altered"
-    except FileNotFoundError:
-        return "missing"
+        pieces = read_group(place.read(key, 0, record.record.size), layout, record)
+    except (OSError, RunError) as error:
+        kind: Kind = "missing" if isinstance(error, FileNotFoundError) else "altered"
+        yield from (Damage(key, kind, block) for block in blocks)
+        return
+    for number, (file, expected) in enumerate(zip(layout.files_of(record.group), record.sizes, strict=True)):
+        size = place.size(file)
+        if size is None:
+            yield from (Damage(file, "missing", block) for block in blocks)
+            continue
+        kind = "truncated" if size < expected else "altered"
+        index = shard_index(layout, number, pieces)
+        start, bad = len(index), []
+        for block, own in zip(blocks, pieces, strict=True):
+            for piece in own[number]:
+                if _piece(place, file, start, piece.size) != piece and block not in bad:
+                    bad.append(block)
+                start += piece.size
+        if not bad and (size != expected or _read(place, file, 0, len(index)) != index):
+            # Only the index or what follows the pieces: any block of the group writes the file again.
+            bad = [blocks.start]
+        yield from (Damage(file, kind, block) for block in bad)
+
+
+def _damaged_block(place: Place, layout: Layout, record: BlockRecord) -> Iterator[Damage]:
+    file = record.key(place.own)
+    size = place.size(file)
+    if size is None or size != record.size:
+        kind: Kind = "missing" if size is None else "truncated" if size < record.size else "altered"
+        yield Damage(file, kind, record.block)
+        return
+    try:
+        head = _read(place, file, 0, record.record.size)
+        pieces = read_block_head(head, layout, record)
+    except RunError:
+        yield Damage(file, "altered", record.block)
+        return
+    start = len(head)
+    for variable in pieces:
+        for piece in variable:
+            if _piece(place, file, start, piece.size) != piece:
+                yield Damage(file, "altered", record.block)
+                return
+            start += piece.size
+
+
+def _piece(place: Place, file: str, start: int, size: int) -> Piece:
+    return Piece.of(_read(place, file, start, size))
+
+
+def _read(place: Place, file: str, start: int, size: int) -> bytes:
+    try:
+        return place.read(file, start, size)
     except OSError:
         # The disk itself cannot give the bytes back.
-        return "altered"
+        return b""
 
 
-def _open(path: str | os.PathLike[str]) -> tuple[Place, Layout]:
-    root = located(path)
-    if not root.is_dir() or not is_store(root):
-        reason = "is not a retrowalk store" if root.exists() else "does not exist"
-        raise InputError(f"{path}: {reason}; `retrowalk sweep FILE -o OUT.zarr` makes one")
-    return root, read_layout(root)
+def _compare(place: Place, file: str, written: Piece) -> Kind | None:
+    size = place.size(file)
+    if size is None:
+        return "missing"
+    if size < written.size:
+        return "truncated"
+    return None if size == written.size and _piece(place, file, 0, size) == written else "altered"

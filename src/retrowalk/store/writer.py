@@ -1,54 +1,140 @@
-"""The one writer of a store: records finished blocks, puts packs together and completes the store.
-
-The one writer of a store in object storage.
-"""
+"""The one writer of a store: writes blocks, puts finished ones together, and completes the store."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import socket
 import threading
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from retrowalk.errors import InputError, RunError
+import numpy as np
+
+from retrowalk.errors import InputError, RetrowalkError, RunError
 from retrowalk.store import format as names
-from retrowalk.store.blocks import BlockWriter
-from retrowalk.store.locks import LOCK, Lock, ObjectLock
-from retrowalk.store.manifest import (
+from retrowalk.store.checks import is_published, read_identity, waiting_text
+from retrowalk.store.encode import Piece, encode
+from retrowalk.store.layout import Layout
+from retrowalk.store.lock import Lock
+from retrowalk.store.manifest import Manifest
+from retrowalk.store.places import LostStoreError, Place, locate
+from retrowalk.store.records import (
     BlockRecord,
-    Contents,
-    Layout,
-    Manifest,
-    block_name,
-    contents,
-    pack_line,
-    pack_name,
+    GroupRecord,
+    Pieces,
+    block_head,
+    group_record,
+    read_block_head,
+    read_group,
+    shard_index,
+    shard_size,
+    shard_start,
 )
-from retrowalk.store.packs import Parts, kept_files
-from retrowalk.store.places import (
-    Bucket,
-    ObjectPath,
-    Stamp,
-    Stamping,
-    asking,
-    put,
-    put_pieces,
-    rename,
-    saying,
-)
-from retrowalk.store.verify import Speed
+from retrowalk.store.verify import Speed, damaged_blocks_of, lost_files
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
-    import zarr
-
     from retrowalk.simulation.table import Labelled
 
 State = Literal["new", "unfinished", "finished"]
+
+
+class BlockWriter:
+    """Writes blocks into a store that exists. Holds no lock and can be sent to another process.
+
+    A block is written under a name of its own, and counts as finished only once `Writer.record` has put its
+    digest into the manifest.
+
+    Parameters
+    ----------
+    place : Place
+        The store.
+    layout : Layout
+        Its description.
+    """
+
+    def __init__(self, place: Place, layout: Layout) -> None:
+        self.layout = layout
+        self._address = str(place)
+        self._place: Place | None = place
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open place behind, and of the layout what writing does not need."""
+        return {**self.__dict__, "_place": None, "layout": self.layout.for_workers()}
+
+    def write(self, block: int, dataset: Labelled) -> BlockRecord:
+        """Write all variables of one block, durably.
+
+        Parameters
+        ----------
+        block : int
+            Number of the block; its cases are ``layout.cases_of(block)``.
+        dataset : xr.Dataset or Table
+            Exactly those cases, with the dimensions of the template.
+
+        Returns
+        -------
+        BlockRecord
+            Hand it to `Writer.record`: before that the block does not count as finished.
+
+        Raises
+        ------
+        InputError
+            When a variable is missing or has another shape.
+        RunError
+            When the disk is full, read-only or failing, or the store is not the one that was meant.
+        """
+        encoded = [
+            list(encode(self._values(dataset, number, block), variable, self.layout.block))
+            for number, variable in enumerate(self.layout.variables)
+        ]
+        return self.write_encoded(block, encoded)
+
+    def write_encoded(self, block: int, encoded: list[list[bytes]]) -> BlockRecord:
+        """Write one block whose pieces are encoded; errors as `write`."""
+        place = self.check_reachable()
+        pieces = tuple(tuple(map(Piece.of, variable)) for variable in encoded)
+        head = block_head(self.layout, block, pieces)
+        file = f"{block:09}-{uuid.uuid4().hex[:12]}"
+        with place.errors():
+            place.put(f"{place.own}/{names.BLOCKS}/{file}", itertools.chain([head], *encoded))
+        size = len(head) + sum(piece.size for variable in pieces for piece in variable)
+        return BlockRecord(block, file, Piece.of(head), size)
+
+    def check_reachable(self) -> Place:
+        """Make sure that this process sees the very store that the blocks are meant for.
+
+        Raises
+        ------
+        RunError
+            When it is not there, or another store took its place.
+        """
+        if self._place is None:
+            place = locate(self._address)
+            if place is None or read_identity(place) != self.layout.store:
+                raise LostStoreError(
+                    f"{self._address}: process {os.getpid()} on {socket.gethostname()} does not see this "
+                    "store; all workers need the same shared folder, or use an object store (s3://...)"
+                )
+            place.adopt(self.layout.store)
+            self._place = place
+        return self._place
+
+    def _values(self, dataset: Labelled, number: int, block: int) -> np.ndarray[Any, np.dtype[Any]]:
+        variable = self.layout.variables[number]
+        if variable.name not in dataset.data_vars:
+            raise InputError(f"block {block}: the variable {variable.name} is missing")
+        shape = (self.layout.size_of(block), *variable.shape[1:])
+        given = dataset.variables[variable.name]
+        if given.dims != variable.dims or given.shape != shape:
+            raise InputError(
+                f"block {block}: {variable.name} has dims {given.dims} and shape {given.shape}, "
+                f"the store expects {variable.dims} and {shape}"
+            )
+        return np.asarray(given.values, dtype=variable.dtype)
 
 
 class Writer:
@@ -56,7 +142,7 @@ class Writer:
 
     Attributes
     ----------
-    path : Path
+    place : Place
         The store.
     layout : Layout
         Its description; `block` there is the one to follow, since a continued store keeps its own.
@@ -66,13 +152,12 @@ class Writer:
         The part that workers in other processes need.
     """
 
-    def __init__(self, path: Path, layout: Layout, state: State, lock: Lock | None) -> None:
-        self.path = path
-        self.layout = layout
+    def __init__(self, place: Place, layout: Layout, state: State, lock: Lock) -> None:
+        self.place, self.layout = place, layout
         self.state: State = state
-        self.blocks = BlockWriter(path, layout)
-        self._manifest = Manifest(path / names.OWN / names.MANIFEST, layout)
-        self._lock = lock
+        self.blocks = BlockWriter(place, layout)
+        self._manifest = Manifest(place, layout)
+        self._lock: Lock | None = lock
         self._packing = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -83,13 +168,18 @@ class Writer:
     ) -> None:
         self.close()
 
+    def begin(self) -> None:
+        """Record durably that this writer has begun."""
+        with self.place.errors():
+            self._manifest.begin()
+
     def finished(self) -> set[int]:
         """Blocks that are durable and recorded."""
-        return set(self._manifest.records)
+        return self._manifest.finished()
 
-    def contents(self) -> Contents:
-        """What the manifest says."""
-        return Contents(self._manifest.records, self._manifest.packs)
+    def is_complete(self) -> bool:
+        """Whether all blocks are finished and put together, and plain Zarr opens the store."""
+        return self._manifest.is_complete() and is_published(self.place, self.layout)
 
     def missing(self) -> list[int]:
         """Blocks still to be written, in order."""
@@ -100,36 +190,28 @@ class Writer:
 
         Threads may write different blocks at the same time. Errors as `BlockWriter.write`.
         """
-        if block not in self.finished():
+        if not self._manifest.is_finished(block):
             self.record(self.blocks.write(block, dataset))
 
     def record(self, record: BlockRecord) -> None:
-        """Record a block that another process wrote through `blocks`; the last one of a pack completes it.
+        """Record a block that was written through `blocks`; the last one of a group completes the group.
 
         Raises
         ------
         RunError
-            When the record cannot be made durable.
+            When the record cannot be made durable, or this writer lost its store.
         """
-        self._writable()
-        with saying(self.path):
-            self._note(record)
-            self._put_together(record.block // self.layout.pack)
-
-    def withdraw(self, blocks: Iterable[int]) -> None:
-        """Let damaged blocks count as missing; the others of their packs become parts again."""
-        self._writable()
-        lost = set(blocks)
-        with saying(self.path):
-            for pack in sorted({block // self.layout.pack for block in lost}):
-                self._take_apart(pack, lost.intersection(self.layout.blocks_of(pack)))
+        self._check()
+        with self.place.errors():
+            self._manifest.add(record)
+            self._put_together(record.block // self.layout.group)
 
     def note_speed(self, cases: int, seconds: float) -> None:
         """Add to the record of how long cases took; that record is never worth a failure."""
-        self._writable()
-        path = self.path / names.OWN / names.SPEED
-        with suppress(OSError):
-            put(path, Speed.read(path).with_more(cases, seconds).text())
+        with suppress(RetrowalkError, OSError):
+            self._check()
+            speed = Speed.read(self.place).with_more(cases, seconds)
+            self.place.overwrite(names.SPEED, speed.text())
 
     def complete(self) -> None:
         """Put the descriptions in place, the root last: from then on plain Zarr and xarray open the store.
@@ -138,259 +220,156 @@ class Writer:
         ------
         InputError
             When blocks are missing.
+        RunError
+            When the disk fails, or this writer lost its store.
         """
         if missing := self.missing():
-            raise InputError(f"{self.path}: {len(missing)} blocks are missing, the first is {missing[0]}")
+            raise InputError(f"{self.place}: {len(missing)} blocks are missing, the first is {missing[0]}")
         if self.state == "finished":
             return
-        self._writable()
-        with saying(self.path, "completed"):
+        self._check()
+        with self.place.errors("completed"):
             self._put_all_together()
-            self._reveal()
+            # Workers that were killed in the middle of a file leave it behind.
+            self._clear_leftovers()
+            self._check()
+            for folder in self.layout.folders():
+                key, text = _document(self.layout, folder)
+                self.place.publish(key, text, waiting_text(self.layout))
         self.state = "finished"
-
-    def _reveal(self) -> None:
-        # Workers that were killed in the middle of a file leave it behind.
-        _clear_leftovers(self.path, kept_files(self.layout, self.contents()), self.layout)
-        reveal(self.path, self.layout)
 
     def close(self) -> None:
         """Give the lock back; harmless when repeated."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+            self.place.close()
 
-    def take_over(self) -> None:
-        """Ready a store that another process left unfinished; only once the lock is held."""
-        self._writable()
-        with saying(self.path):
-            hide(self.path, self.layout)
-            self._manifest.mend()
-            self._take_apart_torn()
-            _clear_leftovers(self.path, kept_files(self.layout, self.contents()), self.layout)
+    def take_over(self, damaged: Iterable[int] = ()) -> None:
+        """Ready a store that another process left unfinished or that is damaged; the lock must be held.
+
+        Parameters
+        ----------
+        damaged : iterable of int
+            Blocks to compute again, beside those whose files are missing or have another size.
+        """
+        self._check()
+        with self.place.errors():
+            for folder in reversed(self.layout.folders()):
+                key, text = _document(self.layout, folder)
+                self.place.withhold(key, text, waiting_text(self.layout))
+            self._manifest.begin()
+            blocks, groups = lost_files(self.place, self.layout, self._manifest)
+            lost = {*damaged, *blocks}
+            for group in sorted(groups | {block // self.layout.group for block in lost}):
+                if group in self._manifest.groups:
+                    self._take_apart(group, lost)
+            self._manifest.withdraw(lost)
+            self._clear_leftovers()
             self._put_all_together()
 
     def _put_all_together(self) -> None:
-        for pack in range(self.layout.packs if self.layout.pack > 1 else 0):
-            self._put_together(pack)
+        for group in range(self.layout.groups):
+            self._put_together(group)
 
-    def _put_together(self, pack: int) -> None:
-        """Write the files of a pack whose blocks are all finished, then remove its parts."""
-        if self.layout.pack == 1:
-            return
+    def _put_together(self, group: int) -> None:
+        """Write the shards of a group whose blocks are all finished, then remove the files of its blocks."""
         with self._packing:
-            found, layout = self.contents(), self.layout
-            blocks = layout.blocks_of(pack)
-            if pack in found.packs or any(block not in found.records for block in blocks):
+            layout, blocks = self.layout, self.layout.blocks_of(group)
+            if group in self._manifest.groups or not all(map(self._manifest.is_finished, blocks)):
                 return
-            parts = Parts(self.path, layout, found.records)
-            stamps = {
-                file: self._put_pieces(file, parts.bundle(pack, name).stream())
-                for file, name in layout.files_of_pack(pack).items()
-            }
-            self._note_pack(pack, stamps)
-            self._remove(file for block in blocks for file in layout.files_of(block))
+            present = self._manifest.blocks
+            records = [present[block] for block in blocks]
+            pieces = [self._pieces(record) for record in records]
+            for number, name in enumerate(layout.files_of(group)):
+                index = shard_index(layout, number, pieces)
+                parts = self._parts(records, pieces, number)
+                self.place.put(name, itertools.chain([index], parts), self._check)
+            text = group_record(layout, group, pieces)
+            file = f"{group:09}-{uuid.uuid4().hex[:12]}.json"
+            self.place.put(f"{self.place.own}/{names.GROUPS}/{file}", [text])
+            sizes = tuple(shard_size(layout, number, pieces) for number in range(len(layout.variables)))
+            self._check()
+            self._manifest.put_together(GroupRecord(group, file, Piece.of(text), sizes))
+            self.place.remove(record.key(self.place.own) for record in records)
 
-    def _take_apart_torn(self) -> None:
-        """Give the parts back to blocks whose pack the manifest does not hold whole."""
-        found, layout = self.contents(), self.layout
-        for pack in range(layout.packs if layout.pack > 1 else 0):
-            whole = pack in found.packs and all(block in found.records for block in layout.blocks_of(pack))
-            if not whole and any((self.path / file).is_file() for file in layout.files_of_pack(pack)):
-                self._take_apart(pack, set())
-
-    def _take_apart(self, pack: int, lost: set[int]) -> None:
-        found, layout = self.contents(), self.layout
-        parts = Parts(self.path, layout, found.records)
-        packed = pack in found.packs or any(
-            (self.path / file).is_file() for file in layout.files_of_pack(pack)
-        )
-        if packed:
-            for block in layout.blocks_of(pack):
-                if block in found.records and block not in lost and not self._give_back(parts, block):
-                    lost.add(block)
-        self._note_withdrawn(lost, pack if packed else None)
-
-    def _give_back(self, parts: Parts, block: int) -> bool:
+    def _pieces(self, record: BlockRecord) -> Pieces:
+        key = record.key(self.place.own)
         try:
-            for file, name in self.layout.files_of(block).items():
-                self._put_pieces(file, [parts.part(name, block)])
-        except RunError:
-            return False
-        return True
+            return read_block_head(self.place.read(key, 0, record.record.size), self.layout, record)
+        except (RunError, FileNotFoundError):
+            raise self._damaged(key) from None
 
-    def _note(self, record: BlockRecord) -> None:
-        self._manifest.append(record)
+    def _parts(self, records: list[BlockRecord], pieces: list[Pieces], number: int) -> Iterator[bytes]:
+        """The pieces of one variable from the files of blocks, each compared with its digest."""
+        ranges = []
+        for record, own in zip(records, pieces, strict=True):
+            before = sum(piece.size for variable in own[:number] for piece in variable)
+            size = sum(piece.size for piece in own[number])
+            ranges.append((record.key(self.place.own), record.record.size + before, size))
+        for record, own, data in zip(records, pieces, self.place.read_many(ranges), strict=True):
+            start = 0
+            for piece in own[number]:
+                if Piece.of(data[start : start + piece.size]) != piece:
+                    raise self._damaged(record.key(self.place.own))
+                start += piece.size
+            yield data
 
-    def _note_pack(self, pack: int, stamps: Mapping[str, Stamp]) -> None:
-        self._manifest.append_pack(pack, stamps)
+    def _damaged(self, key: str) -> RunError:
+        return RunError(f"{self.place}/{key}: is damaged; give the same command again with --repair")
 
-    def _note_withdrawn(self, blocks: set[int], pack: int | None) -> None:
-        self._manifest.withdraw(sorted(blocks), pack)
+    def _take_apart(self, group: int, lost: set[int]) -> None:
+        """Make blocks of a group files of their own again; those that cannot be read are added to `lost`."""
+        layout, record = self.layout, self._manifest.groups[group]
+        lost |= damaged_blocks_of(self.place, layout, record)
+        kept = [
+            self.blocks.write_encoded(block, self._from_shards(record, block))
+            for block in layout.blocks_of(group)
+            if block not in lost
+        ]
+        self._check()
+        self._manifest.take_apart(group, kept)
 
-    def _put_pieces(self, file: str, pieces: Iterable[bytes]) -> Stamp:
-        written = Stamping(pieces)
-        put_pieces(self.path / file, written)
-        return written.stamp
+    def _from_shards(self, record: GroupRecord, block: int) -> list[list[bytes]]:
+        layout, blocks = self.layout, self.layout.blocks_of(record.group)
+        pieces = read_group(self.place.read(record.key(self.place.own)), layout, record)
+        encoded = []
+        for number, name in enumerate(layout.files_of(record.group)):
+            before = pieces[: block - blocks.start]
+            start = shard_start(layout, number) + sum(one.size for own in before for one in own[number])
+            own = []
+            for piece in pieces[block - blocks.start][number]:
+                data = self.place.read(name, start, piece.size)
+                if Piece.of(data) != piece:
+                    raise self._damaged(name)
+                own.append(data)
+                start += piece.size
+            encoded.append(own)
+        return encoded
 
-    def _remove(self, files: Iterable[str]) -> None:
-        for file in files:
-            (self.path / file).unlink(missing_ok=True)
+    def _clear_leftovers(self) -> None:
+        """Remove partial files and the files of blocks and groups that were never recorded."""
+        place, layout, own = self.place, self.layout, self.place.own
+        groups = self._manifest.groups
+        kept = {name for group in groups for name in layout.files_of(group)}
+        kept |= {record.key(own) for record in groups.values()}
+        kept |= {record.key(own) for record in self._manifest.blocks.values()}
+        data = {variable.name for variable in layout.variables}
+        data |= {f"{own}/{names.BLOCKS}", f"{own}/{names.GROUPS}"}
+        for folder in {*layout.documents, names.OWN, *data}:
+            for name in place.entries(folder):
+                key = f"{folder}/{name}" if folder else name
+                unrecorded = folder in data and name != names.ZARR and key not in kept
+                # Files of strangers are left alone, as far as their names tell.
+                ours = folder.startswith(names.OWN) or name.startswith("c.")
+                if name.endswith(names.PARTIAL) or (unrecorded and ours):
+                    place.remove([key])
 
-    def _writable(self) -> None:
+    def _check(self) -> None:
         if self._lock is None:
-            raise InputError(f"{self.path}: this writer is closed")
+            raise InputError(f"{self.place}: this writer is closed")
+        self._lock.check()
 
 
-def reveal(path: Path, layout: Layout) -> None:
-    """Give every description its proper name, the root last."""
-    for folder in layout.described():
-        waits = path / folder / names.PENDING
-        if waits.exists():
-            rename(waits, path / folder / names.ZARR)
-
-
-def hide(path: Path, layout: Layout) -> None:
-    """Undo `reveal`, the root first."""
-    for folder in reversed(layout.described()):
-        shown, waits = path / folder / names.ZARR, path / folder / names.PENDING
-        # An empty group that plain Zarr made in an unfinished store must not replace our description.
-        if shown.exists() and not waits.exists():
-            rename(shown, waits)
-
-
-def _clear_leftovers(path: Path, kept: set[str], layout: Layout) -> None:
-    """Remove partial files and the files of blocks and packs that were never recorded."""
-    streamed = {variable.name for variable in layout.streamed}
-    for folder in [path, *(entry for entry in path.iterdir() if entry.is_dir())]:
-        for file in list(folder.iterdir()):
-            data = folder.name in streamed and file.name.startswith((names.PIECE, names.PART))
-            if file.name.endswith(names.PARTIAL) or (data and f"{folder.name}/{file.name}" not in kept):
-                file.unlink(missing_ok=True)
-
-
-class ObjectBlockWriter(BlockWriter):
-    """Writes blocks as objects; can be sent to a worker that has credentials of its own."""
-
-    def __init__(self, root: ObjectPath, layout: Layout) -> None:
-        super().__init__(cast("Path", root), layout)
-        self.bucket = root.bucket
-
-    def write(self, block: int, dataset: Labelled) -> BlockRecord:
-        """Write all variables of one block; errors as `BlockWriter.write`."""
-        with asking(self.bucket.url):
-            return super().write(block, dataset)
-
-    def _write(self, block: int, values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Stamp]:
-        return self._write_through_zarr(block, values)
-
-    def _open(self) -> tuple[Any, dict[str, zarr.Array[Any]]]:
-        if self._opened is None:
-            from retrowalk.store.arrays import ObjectArrays
-
-            self._opened = self._arrays_in(ObjectArrays(self.bucket, layout=self.layout))
-        return self._opened
-
-
-class ObjectWriter(Writer):
-    """As `Writer`: records finished blocks, each as an object of its own, and completes the store."""
-
-    def __init__(self, root: ObjectPath, layout: Layout, state: State, lock: ObjectLock) -> None:
-        self.path = cast("Path", root)
-        self.layout = layout
-        self.state: State = state
-        self.blocks = ObjectBlockWriter(root, layout)
-        self._bucket: Bucket = root.bucket
-        self._held: ObjectLock | None = lock
-        self._packing = threading.Lock()
-        self._found = contents(root / names.OWN / names.MANIFEST, layout)
-
-    def finished(self) -> set[int]:
-        """Blocks that are durable and recorded."""
-        return set(self._found.records)
-
-    def contents(self) -> Contents:
-        """What the records say."""
-        return Contents(dict(self._found.records), dict(self._found.packs))
-
-    def _note(self, record: BlockRecord) -> None:
-        self._bucket.put(block_name(record.block), record.line(self.layout))
-        self._found.records[record.block] = record
-
-    def _note_pack(self, pack: int, stamps: Mapping[str, Stamp]) -> None:
-        # One object in place of one for each block.
-        blocks = self.layout.blocks_of(pack)
-        lines = [self._found.records[block].line(self.layout) for block in blocks]
-        self._bucket.put(pack_name(pack), b"".join([*lines, pack_line(pack, stamps)]))
-        self._found.packs[pack] = stamps
-        self._bucket.delete(*(block_name(block) for block in blocks))
-
-    def _note_withdrawn(self, blocks: set[int], pack: int | None) -> None:
-        for block in blocks:
-            self._found.records.pop(block, None)
-        if pack is not None:
-            for block in self.layout.blocks_of(pack):
-                if block in self._found.records:
-                    self._note(self._found.records[block])
-            self._found.packs.pop(pack, None)
-            self._bucket.delete(pack_name(pack))
-        self._bucket.delete(*(block_name(block) for block in sorted(blocks)))
-
-    def _put_pieces(self, file: str, pieces: Iterable[bytes]) -> Stamp:
-        return self._bucket.put_pieces(file, iter(pieces))
-
-    def _remove(self, files: Iterable[str]) -> None:
-        self._bucket.delete(*files)
-
-    def note_speed(self, cases: int, seconds: float) -> None:
-        """Add to the record of how long cases took; that record is never worth a failure."""
-        with suppress(RunError, OSError):
-            self._writable()
-            path = self.path / names.OWN / names.SPEED
-            self._bucket.put(f"{names.OWN}/{names.SPEED}", Speed.read(path).with_more(cases, seconds).text())
-
-    def close(self) -> None:
-        """Give the lock back; harmless when repeated."""
-        if self._held is not None:
-            self._held.release()
-            self._held = None
-
-    def take_over(self) -> None:
-        """Ready a store that another process left unfinished; only once the lock is held."""
-        self._writable()
-        for folder in reversed(self.layout.described()):
-            self._move(folder, names.ZARR, names.PENDING)
-        self._take_apart_torn()
-        kept = kept_files(self.layout, self.contents())
-        streamed = {variable.name for variable in self.layout.streamed}
-        for name in list(self._bucket.sizes):
-            folder, _, last = name.partition("/")
-            if folder in streamed and last.startswith((names.PIECE, names.PART)) and name not in kept:
-                self._bucket.delete(name)
-        self._put_all_together()
-
-    def _reveal(self) -> None:
-        for folder in self.layout.described():
-            self._move(folder, names.PENDING, names.ZARR)
-
-    def _move(self, folder: str, old: str, new: str) -> None:
-        start = f"{folder}/" if folder else ""
-        sizes = self._bucket.sizes
-        if start + old not in sizes:
-            return
-        if start + new not in sizes or new == names.ZARR:
-            self._bucket.put(start + new, self._bucket.get(start + old))
-        self._bucket.delete(start + old)
-
-    def _writable(self) -> None:
-        if self._held is None:
-            raise RunError(f"{self.path}: this writer is closed")
-        self._held.check()
-
-
-def clear(bucket: Bucket, *, keep: tuple[str, ...] = (LOCK,)) -> None:
-    """Remove a store's objects: the root's description first and the store's own last."""
-    own = f"{names.OWN}/{names.DESCRIPTION}"
-    bucket.delete(names.ZARR)
-    bucket.delete(*(name for name in sorted(bucket.sizes) if name not in (*keep, own)))
-    bucket.delete(own)
+def _document(layout: Layout, folder: str) -> tuple[str, bytes]:
+    return (f"{folder}/{names.ZARR}" if folder else names.ZARR), layout.documents[folder].encode()

@@ -23,7 +23,8 @@ from retrowalk.simulation.memory import (
     round_down,
 )
 from retrowalk.simulation.provenance import attributes
-from retrowalk.simulation.table import Shape, Table, imagine, shapes, tabulate
+from retrowalk.simulation.table import Shape, Table, imagine, tabulate
+from retrowalk.store import suggest_files
 
 #: Bytes that a block may take before compression. Small beside what the program itself takes, so that
 #: memory does not grow with the number of cases.
@@ -154,7 +155,7 @@ def plan(
     scenario: Scenario,
     *,
     block: int,
-    pack: int = 1,
+    files: int | None = None,
     store: Path | None = None,
     threads: int | None = None,
     workers: int = 0,
@@ -171,8 +172,8 @@ def plan(
         With its sweep.
     block : int
         Cases per block.
-    pack : int
-        Blocks per file of the finished store.
+    files : int, optional
+        Files of data of the finished store; worked out where it is left out.
     store : Path, optional
         Where it will lie, for the space there.
     threads, workers : int
@@ -188,6 +189,7 @@ def plan(
     largest = max(samples, key=lambda case: case.population.size)
     shape, block = Shape.of(largest), min(block, total)
     threads_each = 1 if workers else threads or processors()
+    files = files or suggest_files(template(scenario), block)
     free, room = memory or free_memory(), disk or _free_disk(store)
     numbers, undone = result_bytes(shape, total), 1 - cases_done / total
     each, seconds, ratio = None, None, 0.9  # random numbers hardly compress
@@ -203,7 +205,7 @@ def plan(
         packing = time_packing(neighbours[0], threads_each)
         ratio = packing.ratio
         per_byte = packing.seconds_per_byte + SECONDS_PER_BYTE * ratio
-        writing = numbers / total * per_byte + SECONDS_PER_FILE * len(shapes(shape, 1)) / block
+        writing = numbers / total * per_byte + SECONDS_PER_FILE * (1 / block + files / total)
         # More workers than processors are no faster.
         at_once = max(1, min(workers, processors()))
         seconds = undone * total * (each + writing) / at_once
@@ -216,7 +218,7 @@ def plan(
     return Plan(
         cases=total, arms=len(shape.arms), members=largest.population.size, draws=shape.draws,
         replicates=shape.replicates, blocks=-(-total // block), block=block,
-        files=-(-total // (block * pack)) * len(shapes(shape, 1)), numbers=numbers, disk=stored,
+        files=files, numbers=numbers, disk=stored,
         memory=needed_memory(largest, cases=block, threads=threads_each, workers=workers),
         free_memory=free, free_disk=room, seconds_per_case=each, seconds=seconds, threads=threads_each,
         workers=workers, problem=problem,

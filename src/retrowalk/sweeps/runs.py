@@ -11,7 +11,7 @@ from retrowalk.errors import InputError, RunError
 from retrowalk.scenario import Scenario, cases
 from retrowalk.simulation.compute import Progress
 from retrowalk.simulation.provenance import digests
-from retrowalk.store import StoreStatus, create, is_url, open_results, status, suggest_block, suggest_pack
+from retrowalk.store import StoreStatus, create, is_url, open_results, status, suggest_block, suggest_files
 from retrowalk.sweeps.jobs import Job, never
 from retrowalk.sweeps.plan import BLOCK_BYTES, Plan, check_cases, most_per_block, plan, template
 from retrowalk.sweeps.timing import compile_kernels
@@ -125,14 +125,12 @@ def fill_store(
     local = client is None and scheduler is None
     shape, wanted = template(scenario), digests(scenario)
     known = _status_of(store, wanted)
-    block, pack = _block_and_pack(scenario, shape, known)
+    block, files = _block_and_files(scenario, shape, known)
     if known is None:
         check_cases(scenario)
     if known is None or known.state != "finished":
-        _plan(scenario, block, pack, store, known, threads, (workers or 0) if local else 0).check()
-    with create(
-        store, shape, digests=wanted, block=block, pack=pack, overwrite=overwrite, repair=repair
-    ) as writer:
+        _plan(scenario, block, files, store, known, threads, (workers or 0) if local else 0).check()
+    with create(store, shape, digests=wanted, block=block, overwrite=overwrite, repair=repair) as writer:
         if writer.state == "unfinished" and not resume:
             raise InputError(f"{store}: holds an unfinished sweep; let it resume or use overwrite")
         if writer.state == "finished":
@@ -162,22 +160,22 @@ def plan_sweep(
     Parameters are those of `sweep`; what is finished at `store` already counts as done.
     """
     known = _status_of(store, digests(scenario)) if store is not None else None
-    block, pack = _block_and_pack(scenario, template(scenario), known)
-    return _plan(scenario, block, pack, store, known, threads, workers or 0, timed=True)
+    block, files = _block_and_files(scenario, template(scenario), known)
+    return _plan(scenario, block, files, store, known, threads, workers or 0, timed=True)
 
 
-def _block_and_pack(scenario: Scenario, shape: Table, known: StoreStatus | None) -> tuple[int, int]:
-    """Cases per block and blocks per pack: those of a store that is there, else what suits the sweep."""
+def _block_and_files(scenario: Scenario, shape: Table, known: StoreStatus | None) -> tuple[int, int]:
+    """Cases per block and number of files: those of a store that is there, else what suits the sweep."""
     if known is not None:
-        return known.block, known.pack
+        return known.block, known.files
     block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
-    return block, suggest_pack(shape, block)
+    return block, suggest_files(shape, block)
 
 
 def _plan(
     scenario: Scenario,
     block: int,
-    pack: int,
+    files: int,
     store: str | os.PathLike[str] | None,
     known: StoreStatus | None,
     threads: int | None,
@@ -187,7 +185,7 @@ def _plan(
 ) -> Plan:
     folder = None if store is None or is_url(store) else Path(store)
     return plan(
-        scenario, block=block, pack=pack, store=folder, threads=threads, workers=workers, timed=timed,
+        scenario, block=block, files=files, store=folder, threads=threads, workers=workers, timed=timed,
         cases_done=known.finished if known else 0,
     )  # fmt: skip
 

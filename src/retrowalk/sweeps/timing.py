@@ -13,6 +13,7 @@ from retrowalk.scenario import Case, Scenario
 from retrowalk.simulation.compute import pieces_of, work
 from retrowalk.simulation.pieces import Arrays
 from retrowalk.simulation.table import Shape, allocate
+from retrowalk.store import compressed_size
 
 #: Seconds that one of the timed runs may take, about; and how much larger one is than the one before.
 BUDGET, GROWTH = 0.3, 8
@@ -120,13 +121,10 @@ class Packing:
 
 def time_packing(scenario: Scenario, threads: int) -> Packing:
     """Pack the results of a cut-down case as the store does."""
-    from numcodecs import Blosc
-
-    codec = Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE)
     _, arrays = _compute([cut_down(scenario, members=1000, draws=25, replicates=2)], threads)
     pieces = [np.ascontiguousarray(values).reshape(-1)[:PACKED] for values in arrays.values()]
     start = time.perf_counter()
-    after = sum(len(codec.encode(piece)) for piece in pieces)
+    after = sum(map(compressed_size, pieces))
     before = sum(piece.nbytes for piece in pieces)
     return Packing(min(1.1, after / before), (time.perf_counter() - start) / before)
 

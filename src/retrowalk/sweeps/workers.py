@@ -21,8 +21,7 @@ from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunE
 from retrowalk.scenario import Scenario, cases, scenario_from_json
 from retrowalk.simulation.compute import compute
 from retrowalk.simulation.provenance import digests
-from retrowalk.store import BlockRecord, BlockWriter
-from retrowalk.store.manifest import differing
+from retrowalk.store import BlockRecord, BlockWriter, differing
 from retrowalk.sweeps.jobs import Job, LocalThreads
 
 if TYPE_CHECKING:
@@ -201,8 +200,6 @@ def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
             f"a worker would compute other results ({', '.join(names)}); install the same retrowalk"
         )
     blocks.check_reachable()
-    # A worker is one thread among many processes: more threads of its own only get in each other's way.
-    blocks.at_once = 1
     part = blocks.layout.cases_of(number)
     chosen, count = cases(scenario, part.start, part.stop), blocks.layout.size_of(number)
     return blocks.write(number, compute(chosen, scenario, count=count, threads=1))
