@@ -39,7 +39,7 @@ class Contest:
 
     def tables(self, k: int) -> list[np.ndarray]:
         """Our six tables of outcome `k`."""
-        return [table[k, 0, 0] for table in self.work.statistics]
+        return [table[0, 0] for table in self.work.results[k].by_name().values()]
 
     def check(self) -> float:
         """Hold every contestant against direct sums in float64.
@@ -86,7 +86,8 @@ class Contest:
             if one_pass and index in QUANTILE_TABLES:
                 sd = np.maximum(exact[index - 1][1], 1e-9)
                 largest = max(largest, float(np.max(np.abs(values - expected) / sd)))
-                loose = 1 / 128 * sd
+                # On day 0 changes are what rounding leaves, in buckets that reach 4 095 of their SD.
+                loose = 1 / 128 * sd + 1e-3
             assert np.all(np.abs(values - expected) <= 2e-4 + loose + 2e-4 * np.abs(expected)), index
         return largest
 

@@ -60,13 +60,17 @@ class Course:
     ----------
     plan : ArmPlan
         Of the first of the cases.
-    gain : (cases, draws, outcomes, visits) float32
+    row_of : (cases,) int64
+        Where each case's impulses stand: cases that load alike, as in an arm that no axis touches, share a
+        row and are computed once.
+    gain : (rows, draws, outcomes, visits) float32
         Impulses weighed by gains [SD].
-    dose : (cases, draws, visits) float32
+    dose : (rows, draws, visits) float32
         Impulses [reference sessions].
     """
 
     plan: ArmPlan
+    row_of: NDArray[np.int64]
     gain: NDArray[np.float32]
     dose: NDArray[np.float32]
 
@@ -122,14 +126,18 @@ def kernels_of(scenario: Scenario) -> tuple[str, ...]:
 def course_of(settings: Sequence[Setting], arm: int) -> Course:
     """One arm of cases that run together."""
     groups = {name: modality.group for name, modality in modalities().items()}
-    gains, doses = [], []
+    rows: dict[tuple[bytes, bytes], int] = {}
+    gains, doses, row_of = [], [], []
     for setting in settings:
         # Most visits are alike, and sums over modalities take time.
         loads, kinds = np.unique(setting.arms[arm].loads, axis=0, return_inverse=True)
         gain, dose = impulses(loads, groups, setting.parameters, setting.convention)
-        gains.append(np.take(gain, kinds, axis=-1))
-        doses.append(np.take(dose, kinds, axis=-1))
-    return Course(settings[0].arms[arm], np.stack(gains), np.stack(doses))
+        gain, dose = np.take(gain, kinds, axis=-1), np.take(dose, kinds, axis=-1)
+        row_of.append(rows.setdefault((gain.tobytes(), dose.tobytes()), len(rows)))
+        if len(rows) > len(gains):
+            gains.append(gain)
+            doses.append(dose)
+    return Course(settings[0].arms[arm], np.array(row_of), np.stack(gains), np.stack(doses))
 
 
 def pieces(settings: Sequence[Setting], arrays: Arrays, rows: slice) -> Iterator[Piece]:
@@ -205,7 +213,9 @@ class Work:
         record = self.setting.scenario.record
         results = self.summaries() if record == "summaries" else self.values()
         for ending, values in results.items():
-            arrays[self.setting.scenario.outcomes[self.outcome] + ending][place] = values
+            out = arrays[self.setting.scenario.outcomes[self.outcome] + ending][place]
+            for case, row in enumerate(self.course.row_of):
+                out[case] = values[row]
 
     def summaries(self) -> dict[str, NDArray[Any]]:
         """Statistics by ending of the variable's name, (cases, draws, n, records)."""
