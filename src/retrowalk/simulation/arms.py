@@ -93,14 +93,14 @@ def _rows(days: NDArray[np.int64], last: int) -> NDArray[np.int32]:
 
 
 def _adherence(scenario: Scenario, arm: str) -> tuple[float, float, float]:
-    """What the scenario says, else what the catalogue says of the population."""
+    """Attendance, spread and weekly dropout: the scenario's, else those of the population."""
     population = populations()[scenario.population.preset]
-    said = scenario.adherence_of(arm)
-    hazard = said.weekly_dropout
+    given = scenario.adherence_of(arm)
+    hazard = given.weekly_dropout
     if hazard is None:
         hazard = 1.0 - population.completion ** (1.0 / population.completion_weeks)
     return (
-        population.attendance if said.attendance is None else said.attendance,
-        population.attendance_sd if said.spread is None else said.spread,
+        population.attendance if given.attendance is None else given.attendance,
+        population.attendance_sd if given.spread is None else given.spread,
         hazard,
     )

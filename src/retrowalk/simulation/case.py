@@ -1,7 +1,4 @@
-"""From parameters and one arm's loads to what drives the kernels: impulses, decays and weights per draw.
-
-What one case needs before it runs, looked up.
-"""
+"""What a case needs before it runs: parameters, decays, weights, and the impulses that drive the kernels."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from retrowalk.model.gains import nonlinear_gain, reference_sums
 from retrowalk.parameters import Parameters, UserGain, draw_parameters
 from retrowalk.scenario import Scenario
 from retrowalk.simulation.arms import ArmPlan, plan_arm
-from retrowalk.simulation.people import Measure, measures
+from retrowalk.simulation.people import MeasuredOutcome, measures
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -42,7 +39,7 @@ class Convention:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What does not depend on the programme, per (draw, outcome): see `kernels.cohort.respond`.
+    """What does not depend on the programme, per (draw, outcome): see `retrowalk.kernels.types.Dynamics`.
 
     Cases share the arrays: they must not be changed.
     """
@@ -69,14 +66,14 @@ def rates(parameters: Parameters, convention: Convention, sd: Sequence[float]) -
     sd : sequence of length outcomes
         SD of each outcome in the population on the link scale.
     """
-    used = (parameters.tau_fitness, parameters.tau_fatigue, parameters.fatigue_fraction)
+    read = (parameters.tau_fitness, parameters.tau_fatigue, parameters.fatigue_fraction)
     # With their strides, since the order of a sum follows them.
-    content = tuple((array.tobytes(), array.strides) for array in used)
-    return _rates(_Given(content, parameters), convention, tuple(sd))
+    content = tuple((array.tobytes(), array.strides) for array in read)
+    return _rates(_RateInputs(content, parameters), convention, tuple(sd))
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _RateInputs:
     """Parameters that count as equal where all that `rates` reads of them is."""
 
     content: tuple[Any, ...]
@@ -85,8 +82,8 @@ class _Given:
 
 # Cases of a sweep mostly share their time constants. Not read-only: kernels would be compiled once more.
 @functools.lru_cache(maxsize=8)
-def _rates(given: _Given, convention: Convention, sd: tuple[float, ...]) -> Rates:
-    parameters = given.parameters
+def _rates(inputs: _RateInputs, convention: Convention, sd: tuple[float, ...]) -> Rates:
+    parameters = inputs.parameters
     fraction = parameters.fatigue_fraction
     if convention.family == "one_component":
         fraction = np.zeros_like(fraction)
@@ -184,7 +181,7 @@ class Setting:
     scenario: Scenario
     parameters: Parameters
     convention: Convention
-    measures: tuple[Measure, ...]
+    measures: tuple[MeasuredOutcome, ...]
     rates: Rates
     arms: tuple[ArmPlan, ...]
 

@@ -84,7 +84,7 @@ def _noting(chosen: Iterable[Case], values: dict[str, list[Any]]) -> Iterator[Ca
 def pieces_of(chosen: Iterable[Case], shape: Shape, arrays: Arrays) -> Iterator[tuple[int, Piece]]:
     """Pieces of work that fill the arrays, each with the position of the first of its cases."""
     begin = 0
-    for group in together(_settled(chosen, shape)):
+    for group in together(_prepared(chosen, shape)):
         rows = slice(begin, begin + len(group))
         for index, setting in enumerate(group, begin):
             scenario, components = setting.scenario, setting.parameters.components
@@ -94,7 +94,7 @@ def pieces_of(chosen: Iterable[Case], shape: Shape, arrays: Arrays) -> Iterator[
         begin = rows.stop
 
 
-def _settled(chosen: Iterable[Case], shape: Shape) -> Iterator[Setting]:
+def _prepared(chosen: Iterable[Case], shape: Shape) -> Iterator[Setting]:
     for case in chosen:
         if Shape.of(case.scenario) != shape:
             raise InputError(

@@ -1,9 +1,4 @@
-"""What of an arm lies beyond the studies, per outcome and day, as bits of a CF flag variable.
-
-How well the evidence supports what an arm does to an outcome: as well as its weakest part.
-
-What a result says of its evidence: grades, status of baselines, and what lies beyond the studies.
-"""
+"""What a result says of its evidence: grades, the status of baselines, and what lies beyond the studies."""
 
 from __future__ import annotations
 
@@ -29,20 +24,20 @@ if TYPE_CHECKING:
 
 Bits = NDArray[np.uint8]
 #: (outcome, components whose gain is the user's own).
-Own = tuple[tuple[str, frozenset[str]], ...]
+UserGains = tuple[tuple[str, frozenset[str]], ...]
 
 #: The bit of each flag; as many as fit into one byte.
 MASKS = {name: 1 << place for place, name in enumerate(FLAGS)}
 
 
 #: By outcome, what concerns an arm and what its difference from the reference arm, each (days,).
-OfArm = Mapping[str, tuple[Bits, Bits]]
+ArmFlags = Mapping[str, tuple[Bits, Bits]]
 
 
-def extrapolation(scenario: Scenario, arm: str, differing: tuple[str, ...]) -> OfArm:
-    """Flags of what an arm asks beyond the studies up to each recorded day: sums of `MASKS`.
+def extrapolation(scenario: Scenario, arm: str, differing: tuple[str, ...]) -> ArmFlags:
+    """Flags of what an arm prescribes beyond the studies up to each recorded day: sums of `MASKS`.
 
-    Day 0 has none, because nothing has been asked yet. See `retrowalk.support.beyond`.
+    Day 0 has none, because nothing has been done yet. See `retrowalk.support.beyond`.
 
     Parameters
     ----------
@@ -51,23 +46,23 @@ def extrapolation(scenario: Scenario, arm: str, differing: tuple[str, ...]) -> O
         difference.
     """
     people = scenario.population
-    own = tuple((name, user_supplied(scenario, name)) for name in scenario.outcomes)
+    user_gains = tuple((name, user_supplied(scenario, name)) for name in scenario.outcomes)
     arms = scenario.arms[arm], scenario.arms[scenario.reference or arm]
-    return _of_arm(*arms, differing, people.preset, people.age, own, recorded_days(scenario))
+    return _arm_flags(*arms, differing, people.preset, people.age, user_gains, recorded_days(scenario))
 
 
 # Cases of a sweep share most of their arms.
 @functools.lru_cache(maxsize=256)
-def _of_arm(
+def _arm_flags(
     arm: Arm,
     reference: Arm,
     differing: tuple[str, ...],
     preset: str,
     age: Age,
-    own: Own,
+    user_gains: UserGains,
     days: tuple[int, ...],
-) -> OfArm:
-    mine, others = (_since(one, preset, age, own, days[-1]) for one in (arm, reference))
+) -> ArmFlags:
+    mine, others = (_since(one, preset, age, user_gains, days[-1]) for one in (arm, reference))
     return {
         outcome: (
             _bits(mine[outcome], days),
@@ -75,23 +70,25 @@ def _of_arm(
                 [one for one in (*mine[outcome], *others[outcome]) if _counts(one.component, differing)], days
             ),
         )
-        for outcome, _ in own
+        for outcome, _ in user_gains
     }
 
 
 def _counts(component: str, differing: tuple[str, ...]) -> bool:
-    """Whether a finding concerns the difference: what is asked of all training does if there is any."""
+    """Whether a finding concerns the difference: one about all training does if there is any."""
     return component in differing if component else bool(differing)
 
 
 @functools.lru_cache(maxsize=256)
-def _since(arm: Arm, preset: str, age: Age, own: Own, last_day: int) -> dict[str, tuple[Finding, ...]]:
-    return {outcome: findings(arm, outcome, preset, age, users, last_day) for outcome, users in own}
+def _since(
+    arm: Arm, preset: str, age: Age, user_gains: UserGains, last_day: int
+) -> dict[str, tuple[Finding, ...]]:
+    return {outcome: findings(arm, outcome, preset, age, users, last_day) for outcome, users in user_gains}
 
 
-def _bits(found: Iterable[Finding], days: tuple[int, ...]) -> Bits:
+def _bits(beyond: Iterable[Finding], days: tuple[int, ...]) -> Bits:
     since: defaultdict[int, int] = defaultdict(int)
-    for one in found:
+    for one in beyond:
         since[one.since] |= MASKS[one.flag]
     bits = np.zeros(len(days), np.uint8)
     for day, mask in since.items():

@@ -27,12 +27,12 @@ MANY = 65_536
 
 #: Part of an instrument's step by which the minimal important change is lowered: a reading that equals it has
 #: reached it, whatever the last bit of a single-precision difference.
-HAIR = 1e-3
+MARGIN = 1e-3
 KINDS = {"identity": IDENTITY, "log": LOG, "logit": LOGIT}
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class MeasuredOutcome:
     """One outcome in one population, in the outcome's unit and on its link scale.
 
     Attributes
@@ -45,9 +45,9 @@ class Measure:
     low, high : float
         Inclusion limits as standard scores; infinite where there are none.
     link : tuple of 7 floats
-        Kind, bounds, lowest and highest reading, step, standard error: see `kernels.arguments`.
+        Kind, bounds, lowest and highest reading, step, standard error: see `kernels.types.Instrument`.
     benefit : (float, float)
-        Direction of benefit (+1, -1), and minimal important change less a hair.
+        Direction of benefit (+1, -1), and minimal important change less `MARGIN`.
     """
 
     slot: int
@@ -65,7 +65,7 @@ class Measure:
         return Instrument(int(kind), lower, upper, low, high, step, sem, *self.benefit)
 
 
-def measures(scenario: Scenario) -> tuple[Measure, ...]:
+def measures(scenario: Scenario) -> tuple[MeasuredOutcome, ...]:
     """Look up every outcome of the scenario.
 
     Raises
@@ -82,7 +82,9 @@ def measures(scenario: Scenario) -> tuple[Measure, ...]:
 
 # Cases of a sweep mostly share their population.
 @functools.lru_cache(maxsize=256)
-def _measure(name: str, preset: str, own: UserBaseline | None, limits: InclusionLimits | None) -> Measure:
+def _measure(
+    name: str, preset: str, own: UserBaseline | None, limits: InclusionLimits | None
+) -> MeasuredOutcome:
     outcome = outcomes()[name]
     link = Link(outcome.link, outcome.lower, outcome.upper)
     known = own or baseline(preset, name)
@@ -100,10 +102,10 @@ def _measure(name: str, preset: str, own: UserBaseline | None, limits: Inclusion
     lowest = -np.inf if outcome.lower is None else outcome.lower
     highest = np.inf if outcome.upper is None else outcome.upper
     bounds = (lowest, highest) if outcome.link == "logit" else (0.0, 1.0)
-    return Measure(
+    return MeasuredOutcome(
         list(outcomes()).index(name), mu, sd, typical_sd, low, high,
         (float(KINDS[outcome.link]), *bounds, lowest, highest, outcome.resolution, error.sem),
-        (1.0 if outcome.better == "higher" else -1.0, error.mic - HAIR * outcome.resolution),
+        (1.0 if outcome.better == "higher" else -1.0, error.mic - MARGIN * outcome.resolution),
     )  # fmt: skip
 
 
@@ -125,8 +127,8 @@ def _standard_limits(
 class People:
     """Members of one replicate: the same seed and replicate give the same people everywhere.
 
-    `key` is the pair (seed, replicate) of their random numbers. They are drawn when asked for, since those
-    of all outcomes at once would take more memory than all else. `first` is the number of the first of them.
+    `key` is the pair (seed, replicate) of their random numbers, `first` the number of the first member.
+    Traits are drawn when they are needed: those of all outcomes at once would take more memory than all else.
     """
 
     key: tuple[int, int]
@@ -137,12 +139,12 @@ class People:
         """Members `begin` to `end` - 1 of these, or up to the last of them."""
         return People(self.key, min(end, self.size) - begin, self.first + begin)
 
-    def members(self, measure: Measure, first_day: int) -> Members:
+    def members(self, measure: MeasuredOutcome, first_day: int) -> Members:
         """Traits for one outcome; `first_day` is the day of the baseline assessment."""
         draw = _members if self.size < MANY else _members.__wrapped__
         return draw(self, measure, first_day)
 
-    def noise(self, measure: Measure, days: Sequence[int]) -> Single:
+    def noise(self, measure: MeasuredOutcome, days: Sequence[int]) -> Single:
         """Standard normal errors of measurement, (days, members)."""
         out = np.empty((len(days), self.size), np.float32)
         for row, day in zip(out, days, strict=True):
@@ -157,7 +159,7 @@ def recruit(scenario: Scenario, replicate: int) -> People:
 
 # Draws and arms share their people.
 @functools.lru_cache(maxsize=32)
-def _members(people: People, measure: Measure, first_day: int) -> Members:
+def _members(people: People, measure: MeasuredOutcome, first_day: int) -> Members:
     drawn = (*people.key, people.first, people.size, measure.slot)
     z = np.asarray(response_z(*drawn), np.float32)
     score = baseline_z(*drawn, (measure.low, measure.high))

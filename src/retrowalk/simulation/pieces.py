@@ -127,7 +127,7 @@ def course_of(settings: Sequence[Setting], arm: int) -> Course:
     """One arm of cases that run together."""
     groups = {name: modality.group for name, modality in modalities().items()}
     rows: dict[tuple[bytes, bytes], int] = {}
-    gains, doses, row_of = [], [], []
+    gains, doses, row_of = list[NDArray[np.float32]](), list[NDArray[np.float32]](), []
     for setting in settings:
         # Most visits are alike, and sums over modalities take time.
         loads, kinds = np.unique(setting.arms[arm].loads, axis=0, return_inverse=True)
