@@ -31,11 +31,11 @@ def trial(source: str) -> xr.Dataset:
 
 def row(result: xr.Dataset, outcome: str, arm: str, against: str) -> tuple[str, str]:
     """Contrast with its interval over draws, and the share of trials that find it significant."""
-    found = retrowalk.summarize(result, reference=against).sel(arm=arm, day=DAY)
-    gap, share = found[f"{outcome}_difference"], found[f"{outcome}_significant"]
-    low, high = gap.sel(estimate="lower"), gap.sel(estimate="upper")
+    summary = retrowalk.summarize(result, reference=against).sel(arm=arm, day=DAY)
+    difference, share = summary[f"{outcome}_difference"], summary[f"{outcome}_significant"]
+    low, high = difference.sel(estimate="lower"), difference.sel(estimate="upper")
     return (
-        f"{float(gap.sel(estimate='mean')):+.2f} ({float(low):+.2f} to {float(high):+.2f})",
+        f"{float(difference.sel(estimate='mean')):+.2f} ({float(low):+.2f} to {float(high):+.2f})",
         f"{100 * float(share.sel(estimate='mean')):.0f} % ({100 * float(share.sel(estimate='lower')):.0f} to "
         f"{100 * float(share.sel(estimate='upper')):.0f} %)",
     )
@@ -62,9 +62,14 @@ def table(posterior: xr.Dataset, prior: xr.Dataset) -> list[str]:
     for outcome in ("knee_pain", "disability", "quadriceps_strength"):
         unit = posterior[outcome].attrs["units"]
         for arm, against in CONTRASTS:
-            cells = [*row(posterior, outcome, arm, against), *row(prior, outcome, arm, against)]
-            said = published(outcome, arm, against)
-            lines.append(f"| {outcome} [{unit}] | {arm} - {against} | {said} | " + " | ".join(cells) + " |")
+            simulated = [*row(posterior, outcome, arm, against), *row(prior, outcome, arm, against)]
+            cells = [
+                f"{outcome} [{unit}]",
+                f"{arm} - {against}",
+                published(outcome, arm, against),
+                *simulated,
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -73,8 +78,8 @@ def beyond_studies() -> list[str]:
     scenario = retrowalk.load_scenario(HERE.parent / "scenarios" / "knee_trial.yaml")
     lines = []
     for outcome in scenario.outcomes:
-        found = sentences(sample_cases(scenario), outcome, DAY)
-        lines += [f"- {outcomes()[outcome].label}: {one}" for one in found]
+        limits = sentences(sample_cases(scenario), outcome, DAY)
+        lines += [f"- {outcomes()[outcome].label}: {sentence}" for sentence in limits]
     if not lines:
         return ["No arm goes beyond what was studied of its training on these outcomes.", ""]
     return ["Beyond the studies in the tables:", "", *lines, ""]

@@ -138,9 +138,9 @@ def calibrate(
     about = identity(tables) | {"verdict_weight": weight, "seed": seed}
     diagnostics = None
     if method == "nuts":
-        sampled = sample(design, gains, seed=seed, draws=draws, warmup=warmup, kept=kept, reported=reported,
-                         weight=weight)  # fmt: skip
-        latent, nuisances, diagnostics = sampled.latent, sampled.nuisances, sampled.diagnostics
+        latent, nuisances, diagnostics = sample(
+            design, gains, seed=seed, draws=draws, warmup=warmup, kept=kept, reported=reported, weight=weight
+        )
         size = min(diagnostics.ess_bulk, diagnostics.ess_tail)
         after = about | {"diagnostics": asdict(diagnostics)}
     else:

@@ -87,52 +87,10 @@ def diagnose(sites: Sequence[Array], divergences: int, warmup: int) -> Diagnosti
 # -- compiled chains
 
 
-@dataclass(frozen=True)
-class Chains:
-    """Steps of some chains."""
-
-    sites: dict[str, Array]  #: (chain, step, ...)
-    divergences: int  #: of all steps kept
-
-
-class CompiledChain:
-    """One chain as a compiled function of published values and a seed.
-
-    Parameters
-    ----------
-    model : callable
-        A numpyro model of one argument, the published values.
-    example : (row,)
-        Values of the size to come.
-    warmup, kept : int
-        Steps of each chain.
-    """
-
-    def __init__(
-        self, model: Callable[[Traced], None], example: Array, *, warmup: int, kept: int, target: float = 0.8
-    ) -> None:
-        self.warmup, self.kept = warmup, kept
-        with _double_precision():
-            self._chain = _compile(model, example, warmup, kept, target)
-
-    def run(self, values: Sequence[Array], seeds: Sequence[int], *, workers: int = 2) -> Chains:
-        """One chain per entry; the same values and seeds give the same steps on any number of workers."""
-        import jax
-
-        def one(values: Array, seed: int) -> tuple[dict[str, Array], int]:
-            sites, diverging = self._chain(values, jax.random.PRNGKey(seed % 2**32))
-            return {name: np.asarray(value) for name, value in sites.items()}, int(diverging)
-
-        # the compiled chain runs outside Python's lock, so that threads suffice
-        with _double_precision(), ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(one, values, seeds))
-        sites = {name: np.stack([part[name] for part, _ in parts]) for name in parts[0][0]}
-        return Chains(sites, sum(diverging for _, diverging in parts))
-
-
 def _compile(
-    model: Callable[[Traced], None], example: Array, warmup: int, kept: int, target: float
+    model: Callable[[Traced], None], example: Array, warmup: int, kept: int, target: float = 0.8
 ) -> Callable[[Traced, Traced], tuple[Sites, Traced]]:
+    """One chain as a compiled function of published values, sized as `example`, and a random key."""
     import jax
     from numpyro.infer.hmc import hmc
     from numpyro.infer.util import constrain_fn, potential_energy
@@ -234,15 +192,6 @@ def _double_precision() -> Iterator[None]:
 # -- draws of all parameters
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """Draws of the gains' latent normals and of everything else."""
-
-    latent: Array  #: (draw, latent)
-    nuisances: Nuisances
-    diagnostics: Diagnostics
-
-
 def sample(
     design: Design,
     gains: GainPrior,
@@ -253,10 +202,16 @@ def sample(
     kept: int = 500,
     reported: Sequence[Verdict] = (),
     weight: float = 0.0,
-) -> Sampled:
+) -> tuple[Array, Nuisances, Diagnostics]:
     """Run four chains and take `draws` evenly from all of them.
 
     Latent normals and constants that no row depends on are drawn from their priors.
+
+    Returns
+    -------
+    latent : (draw, latent)
+    nuisances : Nuisances
+    diagnostics : Diagnostics
 
     Raises
     ------
@@ -264,14 +219,14 @@ def sample(
         If numpyro is not installed.
     """
     sampler = Sampler.of(design, gains, warmup=warmup, kept=kept, reported=reported, weight=weight)
-    chains = sampler.chain.run([design.values] * CHAINS, [seed + chain for chain in range(CHAINS)])
-    steps = {name: values.reshape(-1, *values.shape[2:]) for name, values in chains.sites.items()}
+    sites, divergences = sampler.run([design.values] * CHAINS, [seed + chain for chain in range(CHAINS)])
+    steps = {name: values.reshape(-1, *values.shape[2:]) for name, values in sites.items()}
     latent, nuisances = sampler.states(steps, design.values, seed)
     moved = latent[:, sampler.loaded].reshape(CHAINS, kept, -1)
-    diagnostics = diagnose([*chains.sites.values(), moved], chains.divergences, warmup)
+    diagnostics = diagnose([*sites.values(), moved], divergences, warmup)
     picked = np.linspace(0, CHAINS * kept - 1, draws).round().astype(int)
     latent, nuisances = sampler.with_idle(latent[picked], nuisances.take(picked), seed)
-    return Sampled(latent, nuisances, diagnostics)
+    return latent, nuisances, diagnostics
 
 
 @dataclass(frozen=True)
@@ -280,7 +235,7 @@ class Sampler:
 
     design: Design
     gains: GainPrior
-    chain: CompiledChain
+    chain: Callable[[Array, Traced], tuple[Sites, Traced]]  #: one chain of published values and a random key
     used: tuple[int, ...]  #: outcomes of any row, by number
     sources: tuple[str, ...]
     loaded: NDArray[np.intp]  #: latent normals that any row depends on
@@ -309,8 +264,28 @@ class Sampler:
         small = replace(gains, loadings=gains.loadings[:, :, loaded])
         padded = [PaddedDesign.of(part, small, used, sources) for part in parts]
         model = numpyro_model(padded[0], used, len(sources), reported, padded[1] if unknown else None, weight)
-        chain = CompiledChain(model, design.values, warmup=warmup, kept=kept)
+        with _double_precision():
+            chain = _compile(model, design.values, warmup, kept)
         return cls(design, gains, chain, used, sources, loaded)
+
+    def run(
+        self, values: Sequence[Array], seeds: Sequence[int], *, workers: int = 2
+    ) -> tuple[dict[str, Array], int]:
+        """Sites (chain, step, ...) of one chain per entry, and divergences of all steps kept.
+
+        The same values and seeds give the same steps on any number of workers.
+        """
+        import jax
+
+        def one(values: Array, seed: int) -> tuple[dict[str, Array], int]:
+            sites, diverging = self.chain(values, jax.random.PRNGKey(seed % 2**32))
+            return {name: np.asarray(value) for name, value in sites.items()}, int(diverging)
+
+        # the compiled chain runs outside Python's lock, so that threads suffice
+        with _double_precision(), ThreadPoolExecutor(workers) as pool:
+            parts = list(pool.map(one, values, seeds))
+        sites = {name: np.stack([part[name] for part, _ in parts]) for name in parts[0][0]}
+        return sites, sum(diverging for _, diverging in parts)
 
     def states(self, steps: dict[str, Array], values: Array, seed: int) -> tuple[Array, Nuisances]:
         """Latent normals and nuisances of each step, given the chain's sites, (step, ...)."""

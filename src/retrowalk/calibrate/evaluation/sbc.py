@@ -101,9 +101,9 @@ def sample_bases(bases: int = SAMPLED, *, seed: int = SEED, warmup: int = WARMUP
     diverged = []
 
     def sampled(values: Array, base: int) -> tuple[Array, Nuisances]:
-        chains = sampler.chain.run([values], [seed + base], workers=1)
-        diverged.append(chains.divergences)
-        steps = {name: site[0, THIN - 1 :: THIN] for name, site in chains.sites.items()}
+        sites, divergences = sampler.run([values], [seed + base], workers=1)
+        diverged.append(divergences)
+        steps = {name: site[0, THIN - 1 :: THIN] for name, site in sites.items()}
         return sampler.states(steps, values, seed + base)
 
     return Ranks(_names(), _ranks(design, gains, bases, seed, sampled), sum(diverged))

@@ -290,7 +290,7 @@ def with_verdicts(
     """
     rows, reported, gains = observations(evidence), verdicts(evidence), gain_prior()
     if sampler_available():
-        sampled = sample(
+        latent, nuisances, quality = sample(
             Design(rows),
             gains,
             seed=seed,
@@ -300,8 +300,7 @@ def with_verdicts(
             reported=reported,
             weight=weight,
         )
-        latent, nuisances = sampled.latent, sampled.nuisances
-        size = min(sampled.diagnostics.ess_bulk, sampled.diagnostics.ess_tail)
+        size = min(quality.ess_bulk, quality.ess_tail)
     else:
         latent, nuisances, size = fit_exactly(
             rows, reported, gains, weight, seed=seed, draws=candidates // 2, candidates=candidates
