@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from retrowalk.errors import InputError
+from retrowalk.kernels import recurrences, responses
 from retrowalk.model import reference
-from retrowalk.model.family import FAMILIES
+from retrowalk.model.family import FAMILIES, PARAMETERS
 from retrowalk.response.training_response import fitness_fatigue
 
 VARIANTS = [
@@ -159,3 +160,14 @@ def test_reference_variable_dose_by_pencil():
     np.testing.assert_allclose(fatigue["inclusive"], [1.0, 5.5])
     np.testing.assert_allclose(fatigue["exclusive"], [0.0, 1.0])
     np.testing.assert_allclose(fatigue["filter"], [1.0, 3.0])
+
+
+def test_compiled_code_numbers_the_models_and_forms_as_their_table_does():
+    for name, row in FAMILIES.items():
+        assert getattr(responses, name.upper()) == row.number
+        assert (row.number in responses.LINEAR) == row.linear
+        assert callable(getattr(recurrences, row.kernel))
+        assert callable(getattr(reference, row.reference))
+        for number, form in enumerate(row.forms):
+            assert getattr(responses, form.upper()) == number
+    assert set(recurrences.COLUMNS) >= PARAMETERS.keys()

@@ -27,7 +27,9 @@ from retrowalk.kernels.types import Dynamics, Impulses, Members, Model, Schedule
 
 Array: TypeAlias = NDArray[Any]
 
+#: The numbers of `retrowalk.model.family.FAMILIES`.
 ONE_COMPONENT, BANISTER, FITNESS_DELAY, VARIABLE_DOSE, NONLINEAR = range(5)
+LINEAR = (ONE_COMPONENT, BANISTER, FITNESS_DELAY)
 INCLUSIVE, EXCLUSIVE, FILTER = range(3)
 
 #: Members per block of a linear model: long rows are written faster, and the state fits a second-level cache.
@@ -65,7 +67,7 @@ def respond(
     int
         -1, or the first day on which a non-linear step would pass below zero.
     """
-    if model.family in (VARIABLE_DOSE, NONLINEAR):
+    if model.family not in LINEAR:
         state = np.empty((8, SHORT_BLOCK), np.float32)
         return int(_respond_by_day(model, schedule, dynamics, impulses, members, first_pair, state, eta))
     state = np.empty((4, min(BLOCK, eta.shape[2])), np.float32)
