@@ -267,7 +267,7 @@ class Work:
 
     def _measured(self, eta: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """True and observed values, (2, pairs, records, members)."""
-        both, errors = np.empty((2, *eta.shape), np.float32), np.broadcast_to(noise, eta.shape)
+        both, errors = np.empty((2, *eta.shape), np.float32), np.tile(noise, (len(eta), 1, 1))
         readings.measure(
             self.instrument, eta.reshape(-1), errors.reshape(-1), both[0].reshape(-1), both[1].reshape(-1)
         )
