@@ -1,7 +1,5 @@
 """check_model: a right model holds, and each purpose-made wrong one breaks the law that names its fault."""
 
-import doctest
-import importlib
 import math
 
 import numpy as np
@@ -259,10 +257,3 @@ def test_every_law_has_a_sentence_and_explains_only_laws_after_it():
         assert law.sentence[0].isupper()
         assert law.sentence.endswith(".")
         assert law.explains <= set(names[place + 1 :])
-
-
-@pytest.mark.parametrize("name", ["", ".checking", ".model_cases", ".scenario_strategies", ".self_test"])
-def test_examples_in_docstrings_run(name):
-    result = doctest.testmod(importlib.import_module(f"retrowalk.testing{name}"))
-    assert result.attempted > 0
-    assert result.failed == 0
