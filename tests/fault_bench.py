@@ -235,7 +235,11 @@ def copy(store: Path) -> None:
     shutil.copytree(store.with_name("moved.zarr"), store)
 
 
-CHANGES = (move, remove, copy)
+def leave(store: Path) -> None:
+    """Leave the store where it is."""
+
+
+CHANGES = (move, remove, copy, leave)
 
 
 def two_writers(
