@@ -49,7 +49,6 @@ def test_a_fault_at_every_call(bench, task, kind):
     assert bench.try_all(task, kind, bench.places(task, kind)) == []
 
 
-@pytest.mark.xfail(reason="the writer follows the path of its store, not the store", strict=False)
 @pytest.mark.parametrize("change", CHANGES)
 def test_two_writers_never_mix_their_results(bench, change):
     places = bench.places(TASKS[0], "hold")
