@@ -59,9 +59,9 @@ def page(rows: list[tuple[str, str, int, list[str]]], step: int) -> str:
         "Afterwards no finished case is lost, all values present are right, plain xarray opens no store that "
         "is not whole, `status --verify` finds no damage, the command has said one sentence, and the same "
         "command later ends with all values equal to those of an undisturbed run.",
-        "Two writers: A (seed 7) is held at a call, its store is moved, removed, exchanged for a copy or left, "
-        "B starts at the same path and is held too, and both go on in either order. No store holds two seeds, "
-        "and the writer that lost its store writes nothing more.",
+        "Two writers: A (seed 7) is held at a call, its store is moved, removed, exchanged for a copy or "
+        "left, B starts at the same path and is held too, and both go on in either order. No store holds two "
+        "seeds, and the writer that lost its store writes nothing more.",
     )
     lines = ["# Faults at single system calls", ""]
     lines += [line for paragraph in intro for line in (textwrap.fill(paragraph, 120), "")]
