@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 
@@ -21,8 +20,4 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     from retrowalk.cli.app import guarded
 
-    if args is None:
-        # This process is the command line's alone. Where Dask is installed xarray loads its arrays, which
-        # takes a second and serves nothing here; an entry that is None is not imported.
-        sys.modules.setdefault("dask.array", None)  # type: ignore[arg-type]  # None is what imports look for
     return guarded(args)

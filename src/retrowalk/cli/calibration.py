@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,6 @@ def calibrate(
     from retrowalk.calibrate import calibrate as fit
     from retrowalk.calibrate.evaluation.parameters_page import TITLE, parameters_page
 
-    _let_scipy_look_for_dask()
     if sbc is not None:
         if output is not None or report is not None or exact:
             raise click.UsageError("--sbc makes no draws: leave out --output, --report and --exact")
@@ -95,12 +93,6 @@ def calibrate(
         paths = (*paths, report)
     for path in paths:
         emit(str(path))
-
-
-def _let_scipy_look_for_dask() -> None:
-    """Take back the entry by which the command line keeps Dask's arrays from loading: SciPy reads it."""
-    if sys.modules.get("dask.array", sys) is None:
-        del sys.modules["dask.array"]
 
 
 def _simulate(path: Path, seed: int, *, overwrite: bool) -> None:
@@ -154,7 +146,6 @@ def validate(as_json: bool, studies: Path | None, leave_one_out: bool, report: P
     from retrowalk.calibrate.evaluation.validation_page import as_json as board_as_json
     from retrowalk.calibrate.evaluation.validation_page import as_markdown, as_text
 
-    _let_scipy_look_for_dask()
     if studies is not None and report is not None:
         raise click.UsageError("--report is about the package's own studies: leave out --studies")
     held: tuple[Target, ...] = ()
