@@ -125,15 +125,13 @@ def test_an_error_of_ours_on_a_worker_is_the_same_sentence(client, tmp_path):
 
 def test_a_worker_that_does_not_see_the_store_says_so(tmp_path):
     scenario = parse_scenario(SWEPT)
-    with pytest.raises(RunError, match="stopped"):
-        retrowalk.sweep(scenario, store=tmp_path / "a.zarr", stop=lambda: True)
     with store.create(tmp_path / "a.zarr", template(scenario), digests=digests(scenario), block=4) as writer:
         sent = pickle.dumps(writer.blocks)
     other = scenario.model_copy(update={"seed": 8})
     with pytest.raises(RunError, match=r"would compute other results \(scenario, seed\)"):
         dasks.run_block(other.canonical_json(), pickle.loads(sent), 0)
+    shutil.rmtree(tmp_path / "a.zarr")
     for stranger in (False, True):
-        shutil.rmtree(tmp_path / "a.zarr")
         if stranger:
             # Another store of the same results at the same place is another store.
             retrowalk.sweep(scenario, store=tmp_path / "a.zarr").close()
