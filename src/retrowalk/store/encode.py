@@ -103,7 +103,7 @@ def check_frame(name: str, data: bytes, variable: Variable, block: int) -> None:
         raise RunError(f"{name}: a compressed piece claims {sizes[0]} bytes where {expected} belong")
 
 
-def index_of(sizes: Iterable[int | None], start: int | None = None) -> bytes:
+def index_of(sizes: Iterable[int | None]) -> bytes:
     """What stands at the start of a file of pieces: offset and size of each one, None for one that is absent.
 
     Examples
@@ -112,7 +112,7 @@ def index_of(sizes: Iterable[int | None], start: int | None = None) -> bytes:
     True
     """
     listed = list(sizes)
-    offset = index_size(len(listed)) if start is None else start
+    offset = index_size(len(listed))
     table = np.full((len(listed), 2), _ABSENT, "<u8")
     for number, size in enumerate(listed):
         if size is not None:

@@ -341,10 +341,6 @@ class BucketLock:
         if self._lost:
             raise self._bucket.lost()
 
-    def is_lost(self) -> bool:
-        """Whether the lock was seen to be taken away."""
-        return self._lost
-
     def release(self) -> None:
         """Let others in; harmless when repeated."""
         if self._ended.is_set():
