@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
@@ -129,6 +128,8 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
         return
     # Started by the first process of its own accord, it would unblock signals in the thread that starts it.
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
