@@ -8,7 +8,6 @@ import json
 import os
 import random
 import shutil
-import time
 from pathlib import Path
 
 import h5py
@@ -20,6 +19,9 @@ import zarr
 import store_samples as samples
 from retrowalk import store
 from retrowalk.errors import InputError, RetrowalkError, RunError
+
+#: No file from a stranger holds a test up for long.
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +58,9 @@ def describe(path: Path, *keys, value) -> None:
 
 
 def refused(path: Path, sentence: str) -> None:
-    started = time.perf_counter()
     with pytest.raises(InputError, match=sentence) as caught:
         store.open_results(path)
     assert "\n" not in str(caught.value)
-    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize(
