@@ -47,6 +47,12 @@ def test_light_imports_stay_light(statement: str) -> None:
     assert done.stdout.strip() == ""
 
 
+def test_reading_a_result_loads_no_compiler() -> None:
+    code = "import sys, retrowalk.store.reading, retrowalk.report\nprint('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def readme_block(marker: str) -> str:
     after = (ROOT / "README.md").read_text(encoding="utf-8").split(f"<!-- {marker} -->", 1)[1]
     return after.split("```", 2)[1].split("\n", 1)[1]

@@ -11,13 +11,17 @@ import numpy as np
 
 from retrowalk.errors import InputError
 from retrowalk.scenario import Scenario
-from retrowalk.simulation.people import MANY
-from retrowalk.simulation.pieces import AT_ONCE, DRAWS_AT_ONCE
 from retrowalk.simulation.table import Shape, shapes
 
 #: Bytes that Python, NumPy, numba, xarray and the compiled kernels take before any data (measured).
 PROGRAM = 420 * 10**6
 
+#: Members from which on their traits are drawn anew rather than kept for the next arm or draw.
+MANY = 65_536
+#: Members times draws of a piece: what is kept of them stays in the caches.
+AT_ONCE = 65_536
+#: Draws of a piece at most, so that few members keep all threads busy too.
+DRAWS_AT_ONCE = 25
 #: Pieces of work that wait for each thread; they hold the people they are about.
 WAITING_PIECES = 4
 

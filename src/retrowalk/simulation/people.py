@@ -18,12 +18,10 @@ from retrowalk.kernels.types import Instrument, Members
 from retrowalk.model.links import Link
 from retrowalk.scenario import InclusionLimits, Scenario, UserBaseline
 from retrowalk.simulation.arms import ArmPlan, recorded_days
+from retrowalk.simulation.memory import MANY
 
 Single = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-
-#: Members from which on their traits are drawn anew rather than kept for the next arm or draw.
-MANY = 65_536
 
 #: Part of an instrument's step by which the minimal important change is lowered: a reading that equals it has
 #: reached it, whatever the last bit of a single-precision difference.

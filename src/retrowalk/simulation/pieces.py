@@ -32,7 +32,8 @@ from retrowalk.scenario import Scenario
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import ArmPlan
 from retrowalk.simulation.case import Setting, impulses
-from retrowalk.simulation.people import MANY, People, presence, recruit
+from retrowalk.simulation.memory import AT_ONCE, DRAWS_AT_ONCE, MANY
+from retrowalk.simulation.people import People, presence, recruit
 from retrowalk.words import QUANTILES
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -42,10 +43,6 @@ Piece = Callable[[], None]
 TOGETHER = 64
 #: Members, or impulses, times cases that run together.
 AT_MOST = 2**22
-#: Members times draws of a piece: what is kept of them stays in the caches.
-AT_ONCE = 65_536
-#: Draws of a piece at most, so that few members keep all threads busy too.
-DRAWS_AT_ONCE = 25
 #: Bytes of link-scale values between the two kernels, unless those of one case and draw take more.
 ETA_BYTES = 2**20
 #: Replicates and arms share one counter of the random numbers; a scenario has at most 64 arms.
