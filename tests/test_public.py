@@ -48,7 +48,7 @@ def test_light_imports_stay_light(statement: str) -> None:
 
 
 def test_reading_a_result_loads_no_compiler() -> None:
-    code = "import sys, retrowalk.store.reading, retrowalk.report\nprint('numba' in sys.modules)"
+    code = "import sys, retrowalk.store.dataset, retrowalk.report\nprint('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

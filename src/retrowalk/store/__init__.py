@@ -22,6 +22,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrowalk.store.block_records import BlockRecord
 from retrowalk.store.descriptions import widen
 from retrowalk.store.encode import compressed_size
 from retrowalk.store.format import is_url
@@ -29,7 +30,6 @@ from retrowalk.store.layout import Layout, differing, suggest_block, suggest_fil
 from retrowalk.store.netcdf import check_target, write_netcdf
 from retrowalk.store.opening import create
 from retrowalk.store.places import LostStoreError
-from retrowalk.store.records import BlockRecord
 from retrowalk.store.verify import Damage, StoreStatus, damaged_blocks, status, verify
 from retrowalk.store.writer import BlockWriter, Writer
 
@@ -97,7 +97,7 @@ def open_results(path: str | os.PathLike[str], *, chunks: dict[str, int] | None 
     ...         print(result.attrs["reference_arm"], result["day"].values.tolist())
     usual [0, 21, 42]
     """
-    from retrowalk.store.reading import open_dataset
+    from retrowalk.store.dataset import open_dataset
 
     return open_dataset(path, chunks)
 

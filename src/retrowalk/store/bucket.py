@@ -7,16 +7,18 @@ tag that was looked at. A writer that slept while another took its store over th
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
 from retrowalk.store import format as names
 from retrowalk.store.format import is_url
-from retrowalk.store.places import LostStoreError, without_secrets
+from retrowalk.store.places import Folder, LostStoreError, Place, check_name, without_secrets
 
 #: A store that does not answer is asked again for at most so long.
 RETRY: Any = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
@@ -316,3 +318,23 @@ class Bucket:
         except Exception as error:
             reason = without_secrets((str(error).splitlines() or [type(error).__name__])[0][:200])
             raise RunError(f"{self.url}: the object store does not answer as it should: {reason}") from error
+
+
+def locate(path: str | os.PathLike[str]) -> Place | None:
+    """The folder or prefix that a user names; None when nothing is there.
+
+    Raises
+    ------
+    InputError
+        For a name that no file system has, or an address without bucket or store.
+    """
+    if is_url(path):
+        bucket = Bucket(str(path))
+        return bucket if bucket.sizes else None
+    check_name(path)
+    try:
+        return Folder(Path(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None

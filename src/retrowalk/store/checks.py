@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from retrowalk.errors import InputError
 from retrowalk.store import format as names
+from retrowalk.store.bucket import locate
 from retrowalk.store.descriptions import check_group, checked, fixed_file
 from retrowalk.store.encode import Piece, check_fixed_size, check_texts
 from retrowalk.store.layout import NUMBERS, Layout, check_counts
-from retrowalk.store.places import Place, locate
+from retrowalk.store.places import Place
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from retrowalk.errors import InputError
+from retrowalk.store.block_records import BlockRecord, GroupRecord, parse_entry
 from retrowalk.store.layout import Layout
 from retrowalk.store.places import Place
-from retrowalk.store.records import BlockRecord, GroupRecord, parse_entry
 
 
 class Manifest:

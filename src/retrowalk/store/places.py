@@ -19,7 +19,6 @@ from typing import Protocol
 
 from retrowalk.errors import InputError, RetrowalkError, RunError
 from retrowalk.store import format as names
-from retrowalk.store.format import is_url
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -85,28 +84,6 @@ class Place(Protocol):
 
     def close(self) -> None:
         """Let the place go; nothing can be read or written through it any more."""
-
-
-def locate(path: str | os.PathLike[str]) -> Place | None:
-    """The folder or prefix that a user names; None when nothing is there.
-
-    Raises
-    ------
-    InputError
-        For a name that no file system has, or an address without bucket or store.
-    """
-    if is_url(path):
-        from retrowalk.store.bucket import Bucket
-
-        bucket = Bucket(str(path))
-        return bucket if bucket.sizes else None
-    check_name(path)
-    try:
-        return Folder(Path(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def check_name(path: str | os.PathLike[str]) -> None:

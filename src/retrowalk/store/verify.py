@@ -11,19 +11,19 @@ from typing import Literal
 
 from retrowalk.errors import InputError, RunError
 from retrowalk.store import format as names
-from retrowalk.store.checks import is_published, open_store
-from retrowalk.store.encode import Piece
-from retrowalk.store.layout import Layout
-from retrowalk.store.lock import holder
-from retrowalk.store.manifest import Manifest
-from retrowalk.store.places import Place
-from retrowalk.store.records import (
+from retrowalk.store.block_records import (
     BlockRecord,
     GroupRecord,
     read_block_head,
     read_group,
     shard_index,
 )
+from retrowalk.store.checks import is_published, open_store
+from retrowalk.store.encode import Piece
+from retrowalk.store.layout import Layout
+from retrowalk.store.lock import holder
+from retrowalk.store.manifest import Manifest
+from retrowalk.store.places import Place
 
 #: A record of speed longer than this is not one of ours.
 _MOST = 4096

@@ -16,13 +16,7 @@ import numpy as np
 
 from retrowalk.errors import InputError, RetrowalkError, RunError
 from retrowalk.store import format as names
-from retrowalk.store.checks import is_published, read_identity, waiting_text
-from retrowalk.store.encode import Piece, encode
-from retrowalk.store.layout import Layout
-from retrowalk.store.lock import Lock
-from retrowalk.store.manifest import Manifest
-from retrowalk.store.places import LostStoreError, Place, locate
-from retrowalk.store.records import (
+from retrowalk.store.block_records import (
     BlockRecord,
     GroupRecord,
     Pieces,
@@ -34,6 +28,13 @@ from retrowalk.store.records import (
     shard_size,
     shard_start,
 )
+from retrowalk.store.bucket import locate
+from retrowalk.store.checks import is_published, read_identity, waiting_text
+from retrowalk.store.encode import Piece, encode
+from retrowalk.store.layout import Layout
+from retrowalk.store.lock import Lock
+from retrowalk.store.manifest import Manifest
+from retrowalk.store.places import LostStoreError, Place
 from retrowalk.store.verify import Speed, damaged_blocks_of, lost_files
 
 if TYPE_CHECKING:
