@@ -191,7 +191,7 @@ def test_what_nobody_studied_is_all_beyond() -> None:
     found = studied("swimming")
     assert found.arms == 0
     assert found.beyond(population="knee_oa", minutes=20) == ("population", "minutes")
-    with pytest.raises(InputError, match="did you mean walk_backward"):
+    with pytest.raises(InputError, match="did you mean 'walk_backward'"):
         studied("walk_backwards")
 
 

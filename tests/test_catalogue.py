@@ -177,9 +177,9 @@ def test_a_senseless_cell_is_refused_in_one_sentence(population, outcome):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: baseline("knee_ao", "knee_pain"), "unknown population 'knee_ao': did you mean 'knee_oa'?"),
-        (lambda: baseline("knee_oa", "vo2_max"), "unknown outcome 'vo2_max': did you mean 'vo2max'?"),
-        (lambda: measurement("", "vo2max"), "unknown population '': known are knee_oa, young_women"),
+        (lambda: baseline("knee_ao", "knee_pain"), "unknown population 'knee_ao'; did you mean 'knee_oa'?"),
+        (lambda: baseline("knee_oa", "vo2_max"), "unknown outcome 'vo2_max'; did you mean 'vo2max'?"),
+        (lambda: measurement("", "vo2max"), "unknown population ''; known are knee_oa, young_women"),
     ],
 )
 def test_an_unknown_name_gets_a_suggestion(call, message):

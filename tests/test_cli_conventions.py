@@ -69,8 +69,8 @@ def test_light_verbs_import_nothing_heavy(words: list[str], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["smmary"], "retrowalk: No such command 'smmary'. Did you mean 'summary'?"),
-        (["evidence", "shwo", "x"], "retrowalk evidence: No such command 'shwo'. Did you mean 'show'?"),
+        (["smmary"], "retrowalk: No such command 'smmary'; did you mean 'summary'?"),
+        (["evidence", "shwo", "x"], "retrowalk evidence: No such command 'shwo'; did you mean 'show'?"),
         (["run", "x", "--sed", "1"], "retrowalk run: No such option '--sed'."),
         (["run"], "retrowalk run: Missing argument 'FILE'."),
         (["run", "x", "--seed", "-1"], "retrowalk run: Invalid value for '--seed'"),
@@ -79,10 +79,10 @@ def test_light_verbs_import_nothing_heavy(words: list[str], tmp_path: Path) -> N
         (["status", "."], "not a retrowalk store"),
         (["run", "missing.yaml"], "missing.yaml: there is no such file"),
         (["run", "."], "is a directory"),
-        (["evidence", "show", "alghadir2091"], "did you mean alghadir2019"),
+        (["evidence", "show", "alghadir2091"], "did you mean 'alghadir2019'"),
         (
             ["evidence", "list", "--outcome", "knee_pian"],
-            "unknown outcome 'knee_pian': did you mean 'knee_pain'?",
+            "unknown outcome 'knee_pian'; did you mean 'knee_pain'?",
         ),
         (["run", "small.yaml", "-o", "x" * 300], "no file can have this name: file name too long"),
         (["sweep", "small.yaml", "-o", "x" * 300], "no file can have this name: file name too long"),

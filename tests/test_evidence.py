@@ -345,9 +345,9 @@ def test_an_unread_verdict_does_not_grade(evidence):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("walk_backwards", "knee_pain"), "did you mean walk_backward"),
-        (("walk_backward", "knee_pian"), "did you mean knee_pain"),
-        (("walk_backward", "knee_pain", "knee"), "did you mean knee_oa"),
+        (("walk_backwards", "knee_pain"), "did you mean 'walk_backward'"),
+        (("walk_backward", "knee_pian"), "did you mean 'knee_pain'"),
+        (("walk_backward", "knee_pain", "knee"), "did you mean 'knee_oa'"),
     ],
 )
 def test_unknown_names_get_a_suggestion(arguments, message):
@@ -359,7 +359,7 @@ def test_unknown_names_get_a_suggestion(arguments, message):
 
 
 def test_an_unknown_source_gets_a_suggestion(evidence):
-    with pytest.raises(InputError, match="did you mean alghadir2019"):
+    with pytest.raises(InputError, match="did you mean 'alghadir2019'"):
         evidence.source("algadir2019")
 
 
@@ -422,11 +422,11 @@ def test_a_users_folder_is_read_and_normalised(folder):
 
 
 FAULTS = {
-    "no arm of that name": (("trial2024/back,", "trial2024/bakc,"), "arm_a", "did you mean trial2024/back"),
-    "unknown outcome": (("walking_speed", "walkingspeed"), "outcome", "did you mean walking_speed"),
+    "no arm of that name": (("trial2024/back,", "trial2024/bakc,"), "arm_a", "did you mean 'trial2024/back'"),
+    "unknown outcome": (("walking_speed", "walkingspeed"), "outcome", "did you mean 'walking_speed'"),
     "standard error of zero": ((",3,1,", ",0,1,"), "se", "greater than 0"),
     "unit that does not convert": (("cm/s", "mph"), "unit", "does not convert for walking_speed"),
-    "unknown source": ((",trial2024,trial", ",trial2042,trial"), "source", "did you mean trial2024"),
+    "unknown source": ((",trial2024,trial", ",trial2042,trial"), "source", "did you mean 'trial2024'"),
     "fit without a value": ((",6,cm/s", ",,cm/s"), "", "needs value"),
     "text for a number": ((",6,cm/s", ",six,cm/s"), "value", "valid number"),
     "arm against itself": (("trial2024/usual", "trial2024/back"), "arm_b", "compared with itself"),

@@ -124,7 +124,7 @@ def test_intensity_is_refused_where_backward_walking_would_all_but_stop() -> Non
 @pytest.mark.parametrize(
     ("session", "words"),
     [
-        (Session("walking", 10), "unknown modality 'walking': known are walk, run"),
+        (Session("walking", 10), "unknown modality 'walking'; did you mean 'walk'"),
         (Session("walk", -1), "minutes must be at least 0, not -1"),
         (Session("walk", math.inf), "minutes must be at least 0, not inf"),
         (Session("walk", 10, backward_share=1.2), "between 0 and 1, not 1.2"),

@@ -45,7 +45,7 @@ def test_reference_can_be_chosen_and_must_exist() -> None:
     turned = summarize(ds, reference="walking")
     assert turned.attrs["reference_arm"] == "walking"
     assert turned["knee_pain_difference"].sel(arm="usual_care", day=42, estimate="mean") == pytest.approx(1.0)
-    with pytest.raises(InputError, match="unknown arm 'cycling': known are usual_care, walking"):
+    with pytest.raises(InputError, match="unknown arm 'cycling'; known are usual_care, walking"):
         summarize(ds, reference="cycling")
 
 

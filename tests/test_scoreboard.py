@@ -272,7 +272,7 @@ BAD = [
     ("sources.csv", 0, {"doi": "10.1/x"}, "doi", "enter a trial once"),
     ("arms.csv", 0, {"component": ""}, "component", "names no programme"),
     ("arms.csv", 0, {"minutes": ""}, "minutes", "has no minutes"),
-    ("effects.csv", 0, {"outcome": "knee_pian"}, "outcome", "did you mean knee_pain"),
+    ("effects.csv", 0, {"outcome": "knee_pian"}, "outcome", "did you mean 'knee_pain'"),
     ("effects.csv", 0, {"unit": "kg"}, "unit", "does not convert"),
     ("effects.csv", 0, {"se": 0}, "se", "greater than 0"),
     ("effects.csv", 0, {"baseline_sd": 0}, "baseline_sd", "greater than 0"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from retrowalk.errors import DocumentError, Problem
+from retrowalk.words import suggestion
 
 #: Tables larger than this are refused unread: 16 MiB is a hundred times the package's own largest.
 MAX_BYTES = 16 * 2**20
@@ -78,9 +78,7 @@ def _header_problems(reader: csv.DictReader[str], row_type: type[Row], path: Pat
     known = row_type.model_fields
     unknown = [column for column in reader.fieldnames or () if column not in known]
     for column in unknown[:MAX_PROBLEMS]:
-        near = difflib.get_close_matches(column[:80], known, n=1, cutoff=0.75)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        message = f"there is no column {column[:80]!r}; {hint}"
+        message = f"there is no column {column[:80]!r}{suggestion(column, known)}"
         yield Problem(message, str(path), reader.line_num, path=f"column {column[:80]}")
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from retrowalk.errors import InputError
+from retrowalk.words import suggestion
 
 if TYPE_CHECKING:
     import pint
@@ -136,13 +136,8 @@ def _factor_from_pint(unit: str, kind: KindName) -> float:
         try:
             return float(registry.Quantity(1, registry.Unit(unit)).to(table.pint_unit).magnitude)
         except pint.DimensionalityError:
-            raise InputError(f"{unit!r} does not measure this; give {_units(table)}") from None
+            units = ", ".join([*table.factors, *table.inverse][:8])
+            raise InputError(f"{unit!r} does not measure this; give one of {units}") from None
         except (pint.PintError, AttributeError, ValueError, TypeError, OverflowError):
             pass
-    close = get_close_matches(unit, [*table.factors, *table.inverse], n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"give {_units(table)}"
-    raise InputError(f"unknown unit {unit!r}; {hint}")
-
-
-def _units(table: Kind) -> str:
-    return "one of " + ", ".join([*table.factors, *table.inverse][:8])
+    raise InputError(f"unknown unit {unit!r}{suggestion(unit, [*table.factors, *table.inverse])}")

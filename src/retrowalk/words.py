@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -106,6 +107,41 @@ CAUTION = (
     "Falls, injuries and flare-ups are not modelled; backward walking needs a rail or supervision at first; "
     "a simulation is no substitute for a health professional's advice."
 )
+
+#: A text that is compared with names is cut to this length, and more names than this are not listed.
+_LONGEST_WORD, _MOST_LISTED = 80, 30
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """The known name that a misspelt word most likely stands for; empty where that would be a wild guess.
+
+    A name is near within two edits, or where seven tenths of the letters are in both, in the same order.
+    """
+    from difflib import SequenceMatcher, get_close_matches  # only a fault needs it
+
+    text = str(word)[:_LONGEST_WORD]
+    close = next(iter(get_close_matches(text, list(known), n=1)), "")
+    matcher = SequenceMatcher(None, close, text)
+    changes = (edit for edit in matcher.get_opcodes() if edit[0] != "equal")
+    edits = sum(max(end - start, last - first) for _, start, end, first, last in changes)
+    return close if edits <= 2 or matcher.ratio() >= 0.7 else ""
+
+
+def suggestion(word: object, known: Iterable[str], *, listed: bool = True) -> str:
+    """The end of a sentence about an unknown name: the nearest known one, else the list of all.
+
+    Examples
+    --------
+    >>> suggestion("wolk", ["walk", "cycling"])
+    "; did you mean 'walk'?"
+    >>> suggestion("swim", ["walk", "cycling"])
+    '; known are walk, cycling'
+    """
+    names = list(known)
+    if near := nearest(word, names):
+        return f"; did you mean {near!r}?"
+    return f"; known are {', '.join(names)}" if listed and 0 < len(names) <= _MOST_LISTED else ""
+
 
 #: Characters that a terminal or an editor obeys instead of showing: controls (C0, C1, delete), line and
 #: paragraph separators, marks that turn the direction of writing, invisible tags and halves of a character.

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from retrowalk.catalogue.entries import BaselineRow, MeasurementRow, Modality, Outcome, Population, Status
 from retrowalk.errors import InputError
 from retrowalk.tables import Row, read_table
+from retrowalk.words import suggestion
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -128,8 +129,8 @@ def components(modality: str) -> dict[str, Modality]:
     """
     rows = {row.direction: row for row in modalities().values() if row.modality == modality}
     if not rows:
-        choices = ", ".join(dict.fromkeys(row.modality for row in modalities().values()))
-        raise InputError(f"unknown modality '{modality}': known are {choices}")
+        names = dict.fromkeys(row.modality for row in modalities().values())
+        raise InputError(f"unknown modality '{modality}'{suggestion(modality, names)}")
     return {str(direction): row for direction, row in rows.items()}
 
 
@@ -162,11 +163,7 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     names = list(names)
     if name in names:
         return name
-    import difflib  # only an error needs it, and the command line starts faster without
-
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
-    raise InputError(f"unknown {what} '{name}': {hint}")
+    raise InputError(f"unknown {what} '{name}'{suggestion(name, names)}")
 
 
 @cache

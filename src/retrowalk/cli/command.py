@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import click
 
 from retrowalk.errors import RunError
-from retrowalk.words import printable, unsafe_character
+from retrowalk.words import printable, suggestion, unsafe_character
 
 #: What an operating system's refusal means, in words.
 REFUSALS = {
@@ -198,9 +198,5 @@ class SuggestingGroup(click.Group):
         """Find the command; a word that is none is answered with the nearest one."""
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(known)}."
-            raise click.UsageError(f"No such command {name!r}. {hint}", ctx)
+            raise click.UsageError(f"No such command {name!r}{suggestion(name, known)}", ctx)
         return super().resolve_command(ctx, args)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from operator import attrgetter
 
-from retrowalk.catalogue import modalities, outcomes, populations
-from retrowalk.errors import InputError
-from retrowalk.evidence.library import Evidence, load_evidence, suggest
+from retrowalk.catalogue import known, modalities, outcomes, populations
+from retrowalk.evidence.library import Evidence, load_evidence
 from retrowalk.evidence.records import Effect
 from retrowalk.words import Grade
 
@@ -65,10 +63,10 @@ def graded_rows(
     component: str, outcome: str, population: str | None = None, *, evidence: Evidence | None = None
 ) -> tuple[Effect, ...]:
     """The rows that `grade` counts for a cell, for and against, in table order."""
-    _check_known("component", component, modalities())
-    _check_known("outcome", outcome, outcomes())
+    known(component, modalities(), "component")
+    known(outcome, outcomes(), "outcome")
     if population is not None:
-        _check_known("population", population, populations())
+        known(population, populations(), "population")
     rows = (evidence or load_evidence()).effects_of(
         outcome=outcome, component=component, population=population
     )
@@ -79,8 +77,3 @@ def _design(row: Effect) -> Grade:
     if not row.arm_b:
         return Grade.UNCONTROLLED
     return Grade.DOSE_MATCHED if row.matched in _EQUAL else Grade.ADD_ON
-
-
-def _check_known(what: str, name: str, names: Collection[str]) -> None:
-    if name not in names:
-        raise InputError(f"there is no {what} {name!r}{suggest(name, names)}")

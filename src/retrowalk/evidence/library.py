@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
@@ -17,6 +16,7 @@ from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import DocumentError, InputError, Problem
 from retrowalk.evidence.records import Arm, Effect, Excluded, Source, accepted_units, in_canonical_unit
 from retrowalk.tables import MAX_PROBLEMS, Row, read_table
+from retrowalk.words import suggestion
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -156,13 +156,7 @@ def _get(rows: dict[str, RowT], key: str, what: str) -> RowT:
     try:
         return rows[key]
     except KeyError:
-        raise InputError(f"there is no {what} {key!r}{suggest(key, rows)}") from None
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?` with the nearest known names, or nothing."""
-    near = difflib.get_close_matches(name[:80], list(known), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(f"there is no {what} {key!r}{suggestion(key, rows)}") from None
 
 
 # Consistency checks: what must hold between the tables, each fault with its file, row and column.
@@ -231,7 +225,7 @@ def _unknown(
 ) -> Iterator[Problem]:
     for name in names:
         if name and name not in known:
-            yield table.problem(index, column, f"there is no {name!r}{suggest(name, known)}")
+            yield table.problem(index, column, f"there is no {name!r}{suggestion(name, known)}")
 
 
 def _of_sources(table: Table[Source], ids: set[str]) -> Iterator[Problem]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
-from retrowalk.catalogue import modalities, outcomes, populations
-from retrowalk.errors import InputError
-from retrowalk.evidence.library import Evidence, load_evidence, suggest
+from retrowalk.catalogue import known, modalities, outcomes, populations
+from retrowalk.evidence.library import Evidence, load_evidence
 from retrowalk.evidence.records import Arm, Source
 
 Range = tuple[float, float]
@@ -112,10 +111,9 @@ def studied(component: str, outcome: str | None = None, *, evidence: Evidence | 
     InputError
         For an unknown component or outcome.
     """
-    if component not in modalities():
-        raise InputError(f"there is no component {component!r}{suggest(component, modalities())}")
-    if outcome is not None and outcome not in outcomes():
-        raise InputError(f"there is no outcome {outcome!r}{suggest(outcome, outcomes())}")
+    known(component, modalities(), "component")
+    if outcome is not None:
+        known(outcome, outcomes(), "outcome")
     if evidence is None:
         return _studied(component, outcome)
     return _collect(component, outcome, evidence)

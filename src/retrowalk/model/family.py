@@ -5,12 +5,12 @@ Scenario files, `retrowalk.fitness_fatigue`, the closed forms and the kernels sh
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from retrowalk.errors import InputError
+from retrowalk.words import suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,8 @@ def choice_problem(argument: str, value: object, choices: Iterable[str]) -> str:
     known = list(choices)
     if isinstance(value, str) and value in known:
         return ""
-    return f"{argument} is {value!r}; it must be one of {', '.join(known)}{_nearest(value, known)}"
+    near = suggestion(value, known, listed=False)
+    return f"{argument} is {value!r}; it must be one of {', '.join(known)}{near}"
 
 
 def form_problem(model: str, form: str | None) -> str:
@@ -174,15 +175,9 @@ def parameter_problem(model: str, given: Iterable[str]) -> str:
         if name not in names:
             return f"{name} is not given; model {model!r} needs {', '.join(needed)}"
     for name in sorted(names.difference(needed)):
-        return f"{name} is not a parameter of model {model!r}, which takes {', '.join(needed)}" + _nearest(
-            name, needed
-        )
+        near = suggestion(name, needed, listed=False)
+        return f"{name} is not a parameter of model {model!r}, which takes {', '.join(needed)}{near}"
     return ""
-
-
-def _nearest(value: object, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(str(value), known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def require(problem: str) -> None:

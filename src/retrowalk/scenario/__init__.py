@@ -1,6 +1,8 @@
 """Scenario files: the format, its reader, the programme notation and the sweep axes."""
 
-from retrowalk.scenario.cases import (
+from retrowalk.scenario.design import Age, InclusionLimits, UserBaseline
+from retrowalk.scenario.document import Document, parse_document, read_document
+from retrowalk.scenario.expansion import (
     AxisLabel,
     Case,
     axis_labels,
@@ -9,8 +11,6 @@ from retrowalk.scenario.cases import (
     chosen_cases,
     number_of_cases,
 )
-from retrowalk.scenario.design import Age, InclusionLimits, UserBaseline
-from retrowalk.scenario.document import Document, parse_document, read_document
 from retrowalk.scenario.loading import (
     load_scenario,
     parse_scenario,

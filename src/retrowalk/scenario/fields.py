@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any
 
@@ -46,15 +45,6 @@ def component_name(modality: str, direction: str | None) -> str:
 def only_for(holds: Callable[[str], object], modality: str) -> str:
     """End of a refusal: of which modalities a field is, and of which it is not."""
     return f"is only for {' and '.join(filter(holds, modality_names()))}, not for {modality}"
-
-
-def suggestion(word: object, known: Iterable[str]) -> str:
-    """The end of an error sentence: the nearest known name, or the list of them."""
-    names = list(known)
-    close = get_close_matches(str(word)[:80], names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(names[:20])}" if names else ""
 
 
 class Block(BaseModel):

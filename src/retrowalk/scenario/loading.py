@@ -11,9 +11,9 @@ from typing import Any
 
 from retrowalk.errors import DocumentError, InputError, Problem
 from retrowalk.scenario.document import DataPath, Document, Position, parse_document, read_document
-from retrowalk.scenario.fields import suggestion
 from retrowalk.scenario.specification import Scenario
 from retrowalk.scenario.validation import check_axes, validate
+from retrowalk.words import suggestion
 
 
 def load_scenario(path: str | Path, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()) -> Scenario:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -16,8 +15,9 @@ from retrowalk import catalogue
 from retrowalk.errors import InputError
 from retrowalk.scenario.axes import MAX_CASES, Range, Sweep, Value, children, leaves, look_up, with_values
 from retrowalk.scenario.design import Adherence, ArmAdherence, Assess, Gain, ModelSettings, Population
-from retrowalk.scenario.fields import Block, Faults, FreeText, OutcomeName, Whole, suggestion
+from retrowalk.scenario.fields import Block, Faults, FreeText, OutcomeName, Whole
 from retrowalk.scenario.programme import Arm, Step
+from retrowalk.words import nearest, suggestion
 
 #: What all cases must share, because their results stand side by side.
 _SHARED = ("format", "title", "outcomes", "assess", "record", "draws", "replicates", "reference", "sweep")
@@ -170,20 +170,18 @@ def _nearest_path(scenario: Scenario, path: str) -> str:
     for depth, part in enumerate(parts):
         known = [name for name in children(value) if depth or name not in _SHARED]
         if part not in known:
-            close = get_close_matches(part, known, n=1)
-            if close:
-                value, parts[depth] = children(value)[close[0]], close[0]
-                continue
-            break
-        value = children(value)[part]
+            mended = nearest(part, known)
+            if not mended:
+                break
+            parts[depth] = mended
+        value = children(value)[parts[depth]]
     else:
         depth = len(parts)
     below = [leaf for leaf in leaves(value, ".".join(parts[:depth])) if leaf.split(".", 1)[0] not in _SHARED]
     same_end = [leaf for leaf in below if leaf.rsplit(".", 1)[-1] == parts[-1]]
-    nearest = next(iter(same_end or (below if depth else [])), None)
-    if nearest is None:
-        return "; paths look like population.size or arms.NAME.phases.0.weeks"
-    return f"; did you mean {nearest!r}?"
+    for leaf in same_end or (below if depth else ()):
+        return f"; did you mean {leaf!r}?"
+    return "; paths look like population.size or arms.NAME.phases.0.weeks"
 
 
 def _check_outcomes(scenario: Scenario, faults: Faults) -> None:

@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 from retrowalk.errors import DocumentError, Problem
 from retrowalk.scenario.axes import Range, Sweep, Value, whole_paths
 from retrowalk.scenario.document import DataPath, Document
-from retrowalk.scenario.fields import suggestion
 from retrowalk.scenario.specification import Scenario
+from retrowalk.words import suggestion
 
 #: More than this many problems of one file are summed up in a last line.
 MAX_PROBLEMS = 50
@@ -167,8 +167,7 @@ def _sentence(kind: str, context: dict[str, Any], value: object) -> str:
         return f"must be {words} {_number(context[bound])}, not {shown}"
     if kind == "literal_error":
         allowed = [name.strip("'") for name in context["expected"].replace(" or ", ", ").split(", ")]
-        close = suggestion(value, allowed) if isinstance(value, str) else ""
-        hint = close if close.startswith("; did") else ""
+        hint = suggestion(value, allowed, listed=False) if isinstance(value, str) else ""
         return f"must be {context['expected']}, not {shown}{hint}"
     if kind in ("too_short", "string_too_short"):
         return (
