@@ -146,7 +146,7 @@ def test_core_work_is_the_engine_s_own() -> None:
     from retrowalk.simulation.core_work import core_work
 
     work = core_work(70, count=3, weeks=6)
-    scenario = work.setting.scenario
+    scenario = work.prepared.scenario
     work.summarize()
     result = retrowalk.simulate(scenario)
     for k, name in enumerate(scenario.outcomes):

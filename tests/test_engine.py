@@ -19,7 +19,7 @@ from retrowalk.model.gains import reference_sums
 from retrowalk.model.links import Link
 from retrowalk.model.reference import arm_response
 from retrowalk.scenario import Scenario, cases, scenario_from_data
-from retrowalk.simulation.case import convention_of, prepare
+from retrowalk.simulation.case import prepare
 from retrowalk.simulation.compute import compute, pieces_of, work
 from retrowalk.simulation.people import presence, recruit
 from retrowalk.simulation.pieces import together
@@ -53,9 +53,9 @@ def walking(share: float, **session: Any) -> dict[str, Any]:
 
 def expected_eta(run: Scenario, arm: int, draw: int, k: int, member: int) -> np.ndarray:
     """Link-scale values of one member by the slow reference of `retrowalk.model.reference`."""
-    setting = prepare(run)
+    prepared = prepare(run)
     people = recruit(run, 0)
-    plan, measure, p = setting.arms[arm], setting.measures[k], setting.parameters
+    plan, measure, p = prepared.arms[arm], prepared.measures[k], prepared.parameters
     attended, _ = presence(people, plan, run)
     z = response_z(run.seed, 0, 0, people.size, measure.slot)[member]
     response = arm_response(
@@ -100,9 +100,9 @@ def test_every_family_equals_its_direct_sums(model: dict[str, Any], impulse_conv
         adherence={"attendance": 1, "dropout_per_week": 0},
         arms={"rest": {"phases": [{"weeks": 6}]}, "walk": walking(1.0)},
     )
-    setting = prepare(run)
+    prepared = prepare(run)
     result = retrowalk.simulate(run)
-    plan, p, convention = setting.arms[1], setting.parameters, convention_of(run)
+    plan, p, convention = prepared.arms[1], prepared.parameters, prepared.convention
     k, draw, cell = 1, 1, p.components.index("walk_backward")
     gamma = None if convention.hill else p.dose_exponent[draw]
     groups = [modalities()[component].group for component in p.components]
@@ -122,11 +122,11 @@ def test_every_family_equals_its_direct_sums(model: dict[str, Any], impulse_conv
         load, model=convention.family, impulse=impulse_convention, **gains, **tau, **own, **form
     ).response
     people = recruit(run, 0)
-    z = people.members(setting.measures[k], 0).z.astype(float)
+    z = people.members(prepared.measures[k], 0).z.astype(float)
     R = p.gain[draw, cell, k] + p.response_sd[draw, k] * z
     eta = (
-        people.members(setting.measures[k], 0).start[:, None]
-        + setting.measures[k].typical_sd / (1 - f) * R[:, None] * curve[None, :]
+        people.members(prepared.measures[k], 0).start[:, None]
+        + prepared.measures[k].typical_sd / (1 - f) * R[:, None] * curve[None, :]
     )
     found = np.log(result["walking_speed"].isel(draw=draw, replicate=0, arm=1).values)
     np.testing.assert_allclose(found, eta, rtol=1e-4, atol=1e-4)
@@ -138,12 +138,12 @@ def test_nonlinear_reaches_the_net_response_and_refuses_a_step_below_zero() -> N
         model=model, record="members", arms={"walk": walking(0.0, speed=1.0)},
         assess={"weeks": [0, 6]}, adherence={"attendance": 1, "dropout_per_week": 0},
     )  # fmt: skip
-    setting = prepare(run)
+    prepared = prepare(run)
     result = retrowalk.simulate(run)
-    members, p = recruit(run, 0).members(setting.measures[1], 0), setting.parameters
+    members, p = recruit(run, 0).members(prepared.measures[1], 0), prepared.parameters
     response = np.log(result["walking_speed"].isel(draw=0, replicate=0, arm=0, day=1)) - members.start
     R = p.gain[0, 0, 1] + p.response_sd[0, 1] * members.z
-    np.testing.assert_allclose(response / setting.measures[1].typical_sd, R, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(response / prepared.measures[1].typical_sd, R, rtol=1e-3, atol=1e-3)
     wild = scenario(model={**model, "exponent_fitness": 0.05, "tau_fitness": 2.0, "tau_fatigue": 2.0})
     with pytest.raises((RunError, InputError), match="below zero"):
         retrowalk.simulate(wild)

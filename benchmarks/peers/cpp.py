@@ -65,7 +65,7 @@ class Cpp:
         records, count = len(work.schedule.assessed), len(work.link)
         self.tables = [np.empty((count, n, records), np.float32) for n in (2, 5, 2, 5, 2, 3)]
         self.curves = np.zeros_like(work.curves)
-        rate, schedule, plan = work.setting.rates, work.schedule, work.plan
+        rate, schedule, plan = work.prepared.rates, work.schedule, work.plan
         self.link, self.benefit, self.probabilities = work.link, work.benefit, np.array(QUANTILES)
         self.every_day = np.arange(len(plan.visit_on), dtype=np.int32)
         self.gain, self.dose = np.ascontiguousarray(work.gain), np.ascontiguousarray(work.dose)

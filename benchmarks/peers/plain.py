@@ -32,7 +32,7 @@ class NumPy:
 
     def numbers(self, k: int) -> tuple[float, float, float, float]:
         """Decays of fitness and fatigue, weights of fitness and fatigue."""
-        rate = self.work.setting.rates
+        rate = self.work.prepared.rates
         return (*rate.decay[0, k, :2].tolist(), *rate.weight[0, k].tolist())  # type: ignore[return-value]  # four
 
     def reference(self, k: int, days: Array) -> Array:

@@ -24,17 +24,17 @@ Single = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Convention:
+class ModelConvention:
     """Which model runs and how it counts; names as in `retrowalk.fitness_fatigue`."""
 
-    family: str = "banister"
-    impulse: str = "next_day"
-    form: str = "inclusive"
-    hill: Hill | None = None
-    tau_delay: float | None = None
-    tau_gain: float | None = None
-    exponent_fitness: float = 1.0
-    exponent_fatigue: float = 1.0
+    family: str
+    impulse: str
+    form: str
+    hill: Hill | None
+    tau_delay: float | None
+    tau_gain: float | None
+    exponent_fitness: float
+    exponent_fatigue: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,46 @@ class Rates:
     weight: Single
 
 
-def rates(parameters: Parameters, convention: Convention, sd: Sequence[float]) -> Rates:
-    """Decays and weights of a model family.
+@dataclass(frozen=True, slots=True)
+class PreparedCase:
+    """What all arms of a case share, and the plan of each."""
+
+    scenario: Scenario
+    parameters: Parameters
+    convention: ModelConvention
+    measures: tuple[MeasuredOutcome, ...]
+    rates: Rates
+    arms: tuple[ArmPlan, ...]
+
+
+def prepare(scenario: Scenario) -> PreparedCase:
+    """Look everything up that a case needs.
+
+    Raises `InputError` for outcomes without a baseline, programmes that no one can walk, and the like.
+    """
+    gains = tuple(UserGain(own.component, own.outcome, own.mean, own.sd) for own in scenario.gains)
+    parameters = draw_parameters(scenario.draws, scenario.outcomes, source=scenario.parameters, gains=gains)
+    model = scenario.model
+    given: dict[str, Any] = {
+        name: np.full_like(parameters.tau_fitness, value)
+        for name in ("tau_fitness", "tau_fatigue")
+        if (value := getattr(model, name)) is not None
+    }
+    if given:
+        parameters = dataclasses.replace(parameters, **given)
+    hill = Hill(model.hill.maximum, model.hill.half_load, model.hill.exponent) if model.hill else None
+    convention = ModelConvention(
+        model.family, model.impulse, model.form or "inclusive", hill, model.tau_delay, model.tau_gain,
+        model.exponent_fitness or 1.0, model.exponent_fatigue or 1.0,
+    )  # fmt: skip
+    looked_up = measures(scenario)
+    arms = tuple(plan_arm(scenario, name, parameters.components) for name in scenario.arms)
+    decays_and_weights = rates(parameters, convention, [measure.typical_sd for measure in looked_up])
+    return PreparedCase(scenario, parameters, convention, looked_up, decays_and_weights, arms)
+
+
+def rates(parameters: Parameters, convention: ModelConvention, sd: Sequence[float]) -> Rates:
+    """Decays and weights of a model family; `sd` is each outcome's in the population on the link scale.
 
     With G* and H* the unit sums of the reference programme, f the fatigue fraction and SD the population's
     spread on the link scale, the response is
@@ -60,11 +98,6 @@ def rates(parameters: Parameters, convention: Convention, sd: Sequence[float]) -
 
     where G and H are driven by impulses weighed by R, so that the reference programme yields SD R. For the
     non-linear model the impulses are scaled instead, so that G and H of a unit reference programme are 1.
-
-    Parameters
-    ----------
-    sd : sequence of length outcomes
-        SD of each outcome in the population on the link scale.
     """
     read = (parameters.tau_fitness, parameters.tau_fatigue, parameters.fatigue_fraction)
     # With their strides, since the order of a sum follows them.
@@ -82,58 +115,37 @@ class _RateInputs:
 
 # Cases of a sweep mostly share their time constants. Not read-only: kernels would be compiled once more.
 @functools.lru_cache(maxsize=8)
-def _rates(inputs: _RateInputs, convention: Convention, sd: tuple[float, ...]) -> Rates:
+def _rates(inputs: _RateInputs, convention: ModelConvention, sd: tuple[float, ...]) -> Rates:
     parameters = inputs.parameters
     fraction = parameters.fatigue_fraction
     if convention.family == "one_component":
         fraction = np.zeros_like(fraction)
+    constants = np.ones((*fraction.shape, 4))
+    constants[..., 0], constants[..., 1] = parameters.tau_fitness, parameters.tau_fatigue
+    constants[..., 2], constants[..., 3] = convention.tau_delay or 1.0, convention.tau_gain or 1.0
+    unit, sums = np.ones((*fraction.shape, 2)), np.ones((*fraction.shape, 2))
     if convention.family == "nonlinear":
-        unit, sums = _nonlinear_units(parameters, convention), np.ones((*fraction.shape, 2))
+        decay = 1.0 / constants
+        exponents = (convention.exponent_fitness, convention.exponent_fatigue)
+        for index in np.ndindex(unit.shape):
+            tau, exponent = float(constants[index]), exponents[index[-1]]
+            unit[index] = nonlinear_gain(1.0, tau, exponent, impulse=convention.impulse, hill=convention.hill)
     else:
-        unit, sums = np.ones((*fraction.shape, 2)), _linear_sums(parameters, convention)
+        decay = np.exp(-1.0 / constants)
+        fitness, fatigue = reference_sums(
+            parameters.tau_fitness, parameters.tau_fatigue, model=convention.family,
+            impulse=convention.impulse, tau_delay=convention.tau_delay, tau_gain=convention.tau_gain,
+            form=convention.form, hill=convention.hill,
+        )  # fmt: skip
+        sums[..., 0], sums[..., 1] = fitness, 1.0 if convention.family == "one_component" else fatigue
     scale = np.asarray(sd) / (1.0 - fraction)
     weight = np.stack([scale / sums[..., 0], fraction * scale / sums[..., 1]], axis=-1)
-    exponent = np.broadcast_to([convention.exponent_fitness, convention.exponent_fatigue], weight.shape)
-    single = [
-        np.ascontiguousarray(a, np.float32) for a in (_decays(parameters, convention), exponent, unit, weight)
-    ]
-    return Rates(*single)
-
-
-def _linear_sums(parameters: Parameters, convention: Convention) -> Array:
-    fitness, fatigue = reference_sums(
-        parameters.tau_fitness, parameters.tau_fatigue, model=convention.family,
-        impulse=convention.impulse, tau_delay=convention.tau_delay, tau_gain=convention.tau_gain,
-        form=convention.form, hill=convention.hill,
-    )  # fmt: skip
-    if convention.family == "one_component":
-        fatigue = np.ones_like(fitness)
-    return np.stack(np.broadcast_arrays(fitness, fatigue), axis=-1)
-
-
-def _nonlinear_units(parameters: Parameters, convention: Convention) -> Array:
-    def unit(tau: float, exponent: float) -> float:
-        return nonlinear_gain(1.0, tau, exponent, impulse=convention.impulse, hill=convention.hill)
-
-    pairs = zip(parameters.tau_fitness.ravel(), parameters.tau_fatigue.ravel(), strict=True)
-    units = [
-        (unit(float(fit), convention.exponent_fitness), unit(float(tired), convention.exponent_fatigue))
-        for fit, tired in pairs
-    ]
-    return np.array(units).reshape(*parameters.tau_fitness.shape, 2)
-
-
-def _decays(parameters: Parameters, convention: Convention) -> Array:
-    constants = np.ones((*parameters.tau_fitness.shape, 4))
-    constants[..., 0] = parameters.tau_fitness
-    constants[..., 1] = parameters.tau_fatigue
-    constants[..., 2] = convention.tau_delay or 1.0
-    constants[..., 3] = convention.tau_gain or 1.0
-    return 1.0 / constants if convention.family == "nonlinear" else np.exp(-1.0 / constants)
+    exponent_of = np.broadcast_to([convention.exponent_fitness, convention.exponent_fatigue], weight.shape)
+    return Rates(*(np.ascontiguousarray(a, np.float32) for a in (decay, exponent_of, unit, weight)))
 
 
 def impulses(
-    loads: Array, groups: Mapping[str, str], parameters: Parameters, convention: Convention
+    loads: Array, groups: Mapping[str, str], parameters: Parameters, convention: ModelConvention
 ) -> tuple[Single, Single]:
     """Impulses of an arm's visits, weighed by gains and plain.
 
@@ -151,11 +163,14 @@ def impulses(
         Sum over components of w_m [reference sessions].
     """
     labels = [groups[component] for component in parameters.components]
-    draws = len(parameters.dose_exponent)
     if convention.hill is not None:
+        draws = len(parameters.dose_exponent)
         weighed = np.broadcast_to(impulse(loads, labels, hill=convention.hill), (draws, *loads.shape))
     else:
-        kinds, kind_of = _kinds(loads)
+        # Powers are slow, and most visits alike: kinds of visits in the order of their first.
+        numbers: dict[bytes, int] = {}
+        kind_of = [numbers.setdefault(row.tobytes(), len(numbers)) for row in loads]
+        kinds = loads[[kind_of.index(number) for number in range(len(numbers))]]
         weighed = np.take(impulse(kinds, labels, gamma=parameters.dose_exponent), kind_of, axis=1)
     gain = np.einsum("dvc,dck->dkv", weighed, parameters.gain)
     single = np.ascontiguousarray(gain, np.float32), np.ascontiguousarray(weighed.sum(axis=2), np.float32)
@@ -164,66 +179,3 @@ def impulses(
             "the loads of this programme are too large for single precision; check minutes and speed"
         )
     return single
-
-
-def _kinds(loads: Array) -> tuple[Array, list[int]]:
-    """Different visits in the order of their first, and which of them each visit is: powers are slow."""
-    numbers: dict[bytes, int] = {}
-    kind_of = [numbers.setdefault(row.tobytes(), len(numbers)) for row in loads]
-    firsts = [kind_of.index(number) for number in range(len(numbers))]
-    return loads[firsts], kind_of
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What all arms of a case share."""
-
-    scenario: Scenario
-    parameters: Parameters
-    convention: Convention
-    measures: tuple[MeasuredOutcome, ...]
-    rates: Rates
-    arms: tuple[ArmPlan, ...]
-
-
-def prepare(scenario: Scenario) -> Setting:
-    """Look everything up that a case needs.
-
-    Raises
-    ------
-    InputError
-        For outcomes without a baseline, programmes that no one can walk, and the like.
-    """
-    gains = tuple(UserGain(own.component, own.outcome, own.mean, own.sd) for own in scenario.gains)
-    parameters = draw_parameters(scenario.draws, scenario.outcomes, source=scenario.parameters, gains=gains)
-    parameters = _with_own_constants(parameters, scenario)
-    convention = convention_of(scenario)
-    looked_up = measures(scenario)
-    arms = tuple(plan_arm(scenario, name, parameters.components) for name in scenario.arms)
-    return Setting(
-        scenario,
-        parameters,
-        convention,
-        looked_up,
-        rates(parameters, convention, [measure.typical_sd for measure in looked_up]),
-        arms,
-    )
-
-
-def convention_of(scenario: Scenario) -> Convention:
-    """The scenario's ``model:`` block in the engine's own terms."""
-    model = scenario.model
-    hill = Hill(model.hill.maximum, model.hill.half_load, model.hill.exponent) if model.hill else None
-    return Convention(
-        model.family, model.impulse, model.form or "inclusive", hill, model.tau_delay, model.tau_gain,
-        model.exponent_fitness or 1.0, model.exponent_fatigue or 1.0,
-    )  # fmt: skip
-
-
-def _with_own_constants(parameters: Parameters, scenario: Scenario) -> Parameters:
-    given: dict[str, Any] = {
-        name: np.full_like(parameters.tau_fitness, value)
-        for name in ("tau_fitness", "tau_fatigue")
-        if (value := getattr(scenario.model, name)) is not None
-    }
-    return dataclasses.replace(parameters, **given) if given else parameters

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import InputError
 from retrowalk.scenario import Case, Scenario, axis_labels, cases
-from retrowalk.simulation.case import Setting, prepare
+from retrowalk.simulation.case import PreparedCase, prepare
 from retrowalk.simulation.flags import fill_flags
 from retrowalk.simulation.memory import WAITING_PIECES, check_memory
 from retrowalk.simulation.pieces import Arrays, Piece, pieces, together
@@ -86,15 +86,15 @@ def pieces_of(chosen: Iterable[Case], shape: Shape, arrays: Arrays) -> Iterator[
     begin = 0
     for group in together(_prepared(chosen, shape)):
         rows = slice(begin, begin + len(group))
-        for index, setting in enumerate(group, begin):
-            scenario, components = setting.scenario, setting.parameters.components
-            fill_flags(scenario, setting.arms, components, arrays, index)
+        for index, prepared in enumerate(group, begin):
+            scenario, components = prepared.scenario, prepared.parameters.components
+            fill_flags(scenario, prepared.arms, components, arrays, index)
         for piece in pieces(group, arrays, rows):
             yield begin, piece
         begin = rows.stop
 
 
-def _prepared(chosen: Iterable[Case], shape: Shape) -> Iterator[Setting]:
+def _prepared(chosen: Iterable[Case], shape: Shape) -> Iterator[PreparedCase]:
     for case in chosen:
         if Shape.of(case.scenario) != shape:
             raise InputError(

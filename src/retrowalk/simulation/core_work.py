@@ -21,7 +21,7 @@ from retrowalk.kernels.statistics import summarize
 from retrowalk.kernels.types import Members, Schedule, Statistics, buffers, empty_statistics
 from retrowalk.scenario import scenario_from_data
 from retrowalk.simulation.arms import ArmPlan, recorded_days
-from retrowalk.simulation.case import Setting, prepare
+from retrowalk.simulation.case import PreparedCase, prepare
 from retrowalk.simulation.people import recruit
 from retrowalk.simulation.pieces import Course, Work, course_of, schedule_of
 from retrowalk.words import QUANTILES
@@ -48,7 +48,7 @@ class CoreWork:
         Output of `follow`: every day of every member on the link scale.
     """
 
-    setting: Setting
+    prepared: PreparedCase
     course: Course
     schedule: Schedule
     members: tuple[Members, ...]
@@ -59,7 +59,7 @@ class CoreWork:
     @property
     def plan(self) -> ArmPlan:
         """Days and loads of the arm."""
-        return self.setting.arms[0]
+        return self.prepared.arms[0]
 
     @property
     def people(self) -> int:
@@ -80,12 +80,12 @@ class CoreWork:
     @cached_property
     def link(self) -> Array:
         """Links and instruments, (outcomes, 7)."""
-        return np.array([measure.link for measure in self.setting.measures])
+        return np.array([measure.link for measure in self.prepared.measures])
 
     @cached_property
     def benefit(self) -> Array:
         """Direction of benefit and minimal important change, (outcomes, 2)."""
-        return np.array([measure.benefit for measure in self.setting.measures])
+        return np.array([measure.benefit for measure in self.prepared.measures])
 
     @property
     def gain(self) -> Array:
@@ -99,7 +99,7 @@ class CoreWork:
 
     def sigma(self, k: int) -> float:
         """SD of responses between members."""
-        return float(np.float32(self.setting.parameters.response_sd[0, k]))
+        return float(np.float32(self.prepared.parameters.response_sd[0, k]))
 
     def summarize(self, pool: Executor | None = None) -> None:
         """Fill `results`; one piece of work per outcome where there is a pool of threads."""
@@ -128,9 +128,9 @@ class CoreWork:
 
     @cached_property
     def _works(self) -> list[Work]:
-        people = recruit(self.setting.scenario, 0)
+        people = recruit(self.prepared.scenario, 0)
         return [
-            Work(self.setting, self.course, people, self.schedule, k, slice(0, 1))
+            Work(self.prepared, self.course, people, self.schedule, k, slice(0, 1))
             for k in range(len(self.members))
         ]
 
@@ -152,13 +152,13 @@ def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves:
         "assess": {"weeks": list(range(weeks + 1))}, "adherence": {"attendance": 0.85, "dropout_per_week": 0},
         "arms": {"walk": {"phases": [{"weeks": weeks, "sessions": [walk]}]}},
     })  # fmt: skip
-    setting = prepare(scenario)
+    prepared = prepare(scenario)
     people = recruit(scenario, 0)
-    course = course_of([setting], 0)
-    schedule = schedule_of(setting, course, people)
+    course = course_of([prepared], 0)
+    schedule = schedule_of(prepared, course, people)
     days = list(recorded_days(scenario))
-    traits = tuple(people.members(measure, days[0]) for measure in setting.measures)
-    noise = np.stack([people.noise(measure, days) for measure in setting.measures])
+    traits = tuple(people.members(measure, days[0]) for measure in prepared.measures)
+    noise = np.stack([people.noise(measure, days) for measure in prepared.measures])
     results = tuple(empty_statistics(1, 1, len(QUANTILES), len(days)) for _ in range(count))
     curves_ = np.zeros((count, len(course.plan.visit_on), members) if curves else (0, 0, 0), np.float32)
-    return CoreWork(setting, course, schedule, traits, noise, results, curves_)
+    return CoreWork(prepared, course, schedule, traits, noise, results, curves_)

@@ -31,7 +31,7 @@ from retrowalk.model.family import FAMILIES
 from retrowalk.scenario import Scenario
 from retrowalk.simulation import variables
 from retrowalk.simulation.arms import ArmPlan
-from retrowalk.simulation.case import Setting, impulses
+from retrowalk.simulation.case import PreparedCase, impulses
 from retrowalk.simulation.memory import AT_ONCE, DRAWS_AT_ONCE, MANY
 from retrowalk.simulation.people import People, presence, recruit
 from retrowalk.words import QUANTILES
@@ -72,42 +72,42 @@ class Course:
     dose: NDArray[np.float32]
 
 
-def together(settings: Iterable[Setting]) -> Iterator[list[Setting]]:
+def together(prepared_cases: Iterable[PreparedCase]) -> Iterator[list[PreparedCase]]:
     """Split cases into runs of neighbours that differ only in what visits load."""
-    run: list[Setting] = []
+    run: list[PreparedCase] = []
     known: tuple[Any, ...] = ()
     most = 1
-    for setting in settings:
-        key = _shared(setting)
+    for prepared in prepared_cases:
+        key = _shared(prepared)
         if run and (key != known or len(run) == most):
             yield run
             run = []
         if not run:
-            known, most = key, _most(setting)
-        run.append(setting)
+            known, most = key, _most(prepared)
+        run.append(prepared)
     if run:
         yield run
 
 
-def _most(setting: Setting) -> int:
+def _most(prepared: PreparedCase) -> int:
     """How many cases may run together without holding much: members, or impulses of every draw."""
-    visits = max((len(plan.days) for plan in setting.arms), default=1)
-    impulses_of_case = len(setting.parameters.dose_exponent) * len(setting.measures) * max(1, visits)
-    return max(1, min(TOGETHER, AT_MOST // max(setting.scenario.population.size, impulses_of_case)))
+    visits = max((len(plan.days) for plan in prepared.arms), default=1)
+    impulses_of_case = len(prepared.parameters.dose_exponent) * len(prepared.measures) * max(1, visits)
+    return max(1, min(TOGETHER, AT_MOST // max(prepared.scenario.population.size, impulses_of_case)))
 
 
-def _shared(setting: Setting) -> tuple[Any, ...]:
+def _shared(prepared: PreparedCase) -> tuple[Any, ...]:
     """What cases must share to run together."""
-    run, rates = setting.scenario, setting.rates
+    run, rates = prepared.scenario, prepared.rates
     arms = tuple(
         (plan.visit_on.tobytes(), plan.record_on.tobytes(), plan.attendance, plan.spread, plan.hazard)
-        for plan in setting.arms
+        for plan in prepared.arms
     )
     numbers = tuple(a.tobytes() for a in (rates.decay, rates.exponent, rates.unit, rates.weight,
-                                          setting.parameters.response_sd))  # fmt: skip
+                                          prepared.parameters.response_sd))  # fmt: skip
     return (
         run.seed, run.population.size, run.replicates, run.people, run.adherence.dropout, run.record,
-        setting.convention, setting.measures, arms, numbers,
+        prepared.convention, prepared.measures, arms, numbers,
     )  # fmt: skip
 
 
@@ -120,34 +120,34 @@ def kernels_of(scenario: Scenario) -> tuple[str, ...]:
     return (respond, "summarize" if scenario.record == "summaries" else "measure")
 
 
-def course_of(settings: Sequence[Setting], arm: int) -> Course:
+def course_of(prepared_cases: Sequence[PreparedCase], arm: int) -> Course:
     """One arm of cases that run together."""
     groups = {name: modality.group for name, modality in modalities().items()}
     rows: dict[tuple[bytes, bytes], int] = {}
     gains, doses, row_of = list[NDArray[np.float32]](), list[NDArray[np.float32]](), []
-    for setting in settings:
+    for prepared in prepared_cases:
         # Most visits are alike, and sums over modalities take time.
-        loads, kinds = np.unique(setting.arms[arm].loads, axis=0, return_inverse=True)
-        gain, dose = impulses(loads, groups, setting.parameters, setting.convention)
+        loads, kinds = np.unique(prepared.arms[arm].loads, axis=0, return_inverse=True)
+        gain, dose = impulses(loads, groups, prepared.parameters, prepared.convention)
         gain, dose = np.take(gain, kinds, axis=-1), np.take(dose, kinds, axis=-1)
         row_of.append(rows.setdefault((gain.tobytes(), dose.tobytes()), len(rows)))
         if len(rows) > len(gains):
             gains.append(gain)
             doses.append(dose)
-    return Course(settings[0].arms[arm], np.array(row_of), np.stack(gains), np.stack(doses))
+    return Course(prepared_cases[0].arms[arm], np.array(row_of), np.stack(gains), np.stack(doses))
 
 
-def pieces(settings: Sequence[Setting], arrays: Arrays, rows: slice) -> Iterator[Piece]:
+def pieces(prepared_cases: Sequence[PreparedCase], arrays: Arrays, rows: slice) -> Iterator[Piece]:
     """Pieces of work that fill some rows of the arrays: one per replicate, arm, outcome and some draws.
 
     Parameters
     ----------
-    settings : sequence of Setting
+    prepared_cases : sequence of PreparedCase
         Cases that `together` put together, as many as there are rows.
     """
-    first = settings[0]
+    first = prepared_cases[0]
     scenario, draws = first.scenario, len(first.parameters.dose_exponent)
-    courses = [course_of(settings, arm) for arm in range(len(first.arms))]
+    courses = [course_of(prepared_cases, arm) for arm in range(len(first.arms))]
     step = max(1, min(DRAWS_AT_ONCE, AT_ONCE // scenario.population.size))
     for replicate in range(scenario.replicates):
         for arm, course in enumerate(courses):
@@ -162,9 +162,9 @@ def pieces(settings: Sequence[Setting], arrays: Arrays, rows: slice) -> Iterator
                     yield partial(work.fill, arrays, where)
 
 
-def schedule_of(setting: Setting, course: Course, people: People) -> Schedule:
+def schedule_of(prepared: PreparedCase, course: Course, people: People) -> Schedule:
     """Days, attendance and assessments of one arm for the people of one replicate."""
-    attended, assessed = presence(people, course.plan, setting.scenario)
+    attended, assessed = presence(people, course.plan, prepared.scenario)
     return Schedule(course.plan.visit_on, course.plan.record_on, attended, assessed)
 
 
@@ -172,7 +172,7 @@ def schedule_of(setting: Setting, course: Course, people: People) -> Schedule:
 class Work:
     """One outcome of one arm in some cases and draws, for the people of one replicate."""
 
-    setting: Setting
+    prepared: PreparedCase
     course: Course
     people: People
     schedule: Schedule
@@ -182,7 +182,7 @@ class Work:
     @property
     def model(self) -> Model:
         """Family, form and convention as kernels take them."""
-        convention = self.setting.convention
+        convention = self.prepared.convention
         family = FAMILIES[convention.family]
         form = family.forms.index(convention.form) if family.forms else 0
         return Model(family.number, form, convention.impulse == "same_day")
@@ -190,8 +190,8 @@ class Work:
     @property
     def dynamics(self) -> Dynamics:
         """Decays and weights of the draws."""
-        rates, place = self.setting.rates, (self.draws, self.outcome)
-        arrays = (rates.decay, rates.exponent, rates.unit, rates.weight, self.setting.parameters.response_sd)
+        rates, place = self.prepared.rates, (self.draws, self.outcome)
+        arrays = (rates.decay, rates.exponent, rates.unit, rates.weight, self.prepared.parameters.response_sd)
         return Dynamics(*(np.ascontiguousarray(array[place], np.float32) for array in arrays))
 
     @property
@@ -203,14 +203,14 @@ class Work:
     @property
     def instrument(self) -> Instrument:
         """Link, instrument and minimal important change."""
-        return self.setting.measures[self.outcome].for_kernels()
+        return self.prepared.measures[self.outcome].for_kernels()
 
     def fill(self, arrays: Arrays, place: tuple[Any, ...]) -> None:
         """Compute and copy to `arrays` at `place`."""
-        record = self.setting.scenario.record
+        record = self.prepared.scenario.record
         results = self.summaries() if record == "summaries" else self.values()
         for ending, values in results.items():
-            out = arrays[self.setting.scenario.outcomes[self.outcome] + ending][place]
+            out = arrays[self.prepared.scenario.outcomes[self.outcome] + ending][place]
             for case, row in enumerate(self.course.row_of):
                 out[case] = values[row]
 
@@ -282,7 +282,7 @@ class Work:
 
     def _traits(self) -> tuple[Members, NDArray[np.float32]]:
         """Traits of the members, and their errors of measurement by record."""
-        measure, days = self.setting.measures[self.outcome], np.flatnonzero(self.schedule.record_on >= 0)
+        measure, days = self.prepared.measures[self.outcome], np.flatnonzero(self.schedule.record_on >= 0)
         return self.people.members(measure, int(days[0])), self.people.noise(measure, days.tolist())
 
     def _link_values(self, members: Members) -> Iterator[tuple[int, NDArray[np.float32]]]:
