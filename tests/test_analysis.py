@@ -177,20 +177,22 @@ def test_contrary_studies_are_found_in_the_tables() -> None:
 # -- studied ranges
 
 
-def test_ranges_hold_what_arms_state_and_flag_what_lies_beyond() -> None:
+def test_ranges_hold_what_arms_state() -> None:
     found = studied("walk_backward")
     assert found.arms > 20
     assert found.minutes is not None
     low, high = found.minutes
-    assert found.beyond(minutes=low, weeks=6, population="knee_oa") == ()
-    assert found.beyond(minutes=high + 1, weeks=52) == ("minutes", "weeks")
-    assert found.beyond(population="young_women", speed=9.0) == ("speed",)
+    assert low < high == found.limit("minutes")
+    assert 6 < found.limit("weeks") < 52
+    assert found.limit("speed") < 9.0
+    assert {"knee_oa", "young_women"} <= set(found.populations)
 
 
 def test_what_nobody_studied_is_all_beyond() -> None:
     found = studied("swimming")
     assert found.arms == 0
-    assert found.beyond(population="knee_oa", minutes=20) == ("population", "minutes")
+    assert found.populations == ()
+    assert found.limit("minutes") is None
     with pytest.raises(InputError, match="did you mean 'walk_backward'"):
         studied("walk_backwards")
 

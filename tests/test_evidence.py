@@ -57,7 +57,7 @@ def test_the_first_search_and_later_ones_are_told_apart(evidence):
 
 def test_all_noted_rows_are_in_effects_or_excluded(evidence):
     noted = {f"{source}#{n}" for source, count in NOTED.items() for n in range(count)}
-    in_effects = {row for effect in evidence.effects for row in effect.studies_rows}
+    in_effects = {row for effect in evidence.effects for row in effect.studies_row.split()}
     left_out = {row.studies_row for row in evidence.excluded if row.studies_row}
     assert in_effects | left_out == noted
     assert not in_effects & left_out
@@ -65,7 +65,7 @@ def test_all_noted_rows_are_in_effects_or_excluded(evidence):
 
 def test_every_noted_row_belongs_to_the_source_that_carries_it(evidence):
     for effect in evidence.effects:
-        assert all(row.split("#")[0] == effect.source for row in effect.studies_rows)
+        assert all(row.split("#")[0] == effect.source for row in effect.studies_row.split())
 
 
 def test_a_source_without_effects_is_excluded_with_a_reason(evidence):
@@ -130,7 +130,7 @@ def test_duplicates_are_linked_and_never_in_a_fit(evidence):
 def test_no_noted_row_enters_a_fit_twice_except_a_control_beside_its_contrast(evidence):
     entries = {}
     for row in evidence.effects_of(role="fit"):
-        for noted in row.studies_rows:
+        for noted in row.studies_row.split():
             entries.setdefault(noted, []).append(row)
     for noted, rows in entries.items():
         if len(rows) > 1:
@@ -472,11 +472,9 @@ def test_a_missing_folder_is_bad_input(tmp_path):
 
 
 def test_units_are_known_for_every_outcome():
-    from retrowalk.evidence.records import accepted_units
-
     for name, outcome in outcomes().items():
         expected = "points" if name == "body_fat" else outcome.unit
-        assert accepted_units(name)[0] == expected
+        assert next(iter(outcome.evidence_units)) == expected
 
 
 def test_importing_the_room_loads_no_heavy_library():

@@ -14,21 +14,18 @@ from typing import Generic, Literal, TypeVar
 
 from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import DocumentError, InputError, Problem
-from retrowalk.evidence.records import Arm, Effect, Excluded, Source, accepted_units, in_canonical_unit
+from retrowalk.evidence.records import Arm, Effect, Excluded, Source, in_canonical_unit
 from retrowalk.tables import MAX_PROBLEMS, Row, read_table
 from retrowalk.words import suggestion
 
 RowT = TypeVar("RowT", bound=Row)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity: what is computed from it is kept per object
 class Evidence:
-    """The studies, their arms, their results, and what could not be used.
+    """The studies, their arms, their results, and what could not be used, in the order of the tables.
 
-    Parameters
-    ----------
-    sources, arms, effects, excluded : tuple of rows
-        In the order of the tables. Every effect is in the canonical unit of its outcome.
+    Every effect is in the canonical unit of its outcome.
     """
 
     sources: tuple[Source, ...]
@@ -76,12 +73,7 @@ class Evidence:
     ) -> tuple[Effect, ...]:
         """Effects that meet every condition given, in table order.
 
-        Parameters
-        ----------
-        source_id, outcome, role, population : str, optional
-            As the columns of the table.
-        component : str, optional
-            What `arm_a` trained, as its only, first or second component.
+        Conditions are columns of the table, and what `arm_a` trained as its only, first or second component.
         """
         if source_id is not None:
             self.source(source_id)
@@ -92,22 +84,21 @@ class Evidence:
             and (outcome is None or effect.outcome == outcome)
             and (role is None or effect.role == role)
             and (population is None or effect.population == population)
-            and (component is None or component in self.components_of(effect))
+            and (component is None or (effect.arm_a != "" and component in self.arm(effect.arm_a).components))
         )
-
-    def components_of(self, effect: Effect) -> tuple[str, ...]:
-        """What the arm behind an effect trained; empty where the effect names no arm."""
-        return self.arm(effect.arm_a).components if effect.arm_a else ()
 
     def cite(self, source_id: str, style: Literal["text", "bibtex", "short"] = "text") -> str:
         """Reference of a source as one line of text, as a BibTeX entry, or short: author, year and DOI."""
         source = self.source(source_id)
         if style == "text":
-            return as_text(source)
+            text = source.citation.rstrip(".") + "."
+            if source.doi:
+                return f"{text} https://doi.org/{source.doi}"
+            return f"{text} {source.url}" if source.url else text
         if style == "bibtex":
-            return as_bibtex(source)
+            return _as_bibtex(source)
         if style == "short":
-            return as_short(source)
+            return _as_short(source)
         raise InputError(f"style must be 'text', 'bibtex' or 'short', not {style!r}")
 
 
@@ -146,22 +137,19 @@ def read_evidence(folder: Path | str) -> Evidence:
     effects = Table(place / "effects.csv", read_table(place / "effects.csv", Effect))
     left_out = place / "excluded.csv"
     excluded = Table(left_out, read_table(left_out, Excluded) if left_out.exists() else ())
-    if faults := problems(sources, arms, effects, excluded):
+    faults = list(islice(_faults(sources, arms, effects, excluded), MAX_PROBLEMS + 1))
+    if len(faults) > MAX_PROBLEMS:
+        faults[MAX_PROBLEMS:] = [Problem("too many problems; the rest was not checked", str(place))]
+    if faults:
         raise DocumentError(faults)
     canonical = tuple(in_canonical_unit(effect) for effect in effects.rows)
     return Evidence(sources.rows, arms.rows, canonical, excluded.rows)
 
 
 def _get(rows: dict[str, RowT], key: str, what: str) -> RowT:
-    try:
-        return rows[key]
-    except KeyError:
-        raise InputError(f"there is no {what} {key!r}{suggestion(key, rows)}") from None
-
-
-# Consistency checks: what must hold between the tables, each fault with its file, row and column.
-
-_NUMERIC_ROLES = ("fit", "check", "alternative")
+    if key not in rows:
+        raise InputError(f"there is no {what} {key!r}{suggestion(key, rows)}")
+    return rows[key]
 
 
 @dataclass(frozen=True)
@@ -183,33 +171,53 @@ class Table(Generic[RowT]):
         return Problem(message, str(self.path), self.lines[index], path=f"column {column}")
 
 
-def problems(
-    sources: Table[Source], arms: Table[Arm], effects: Table[Effect], excluded: Table[Excluded]
-) -> list[Problem]:
-    """Faults between tables that are each well-formed by themselves; the search stops at `MAX_PROBLEMS`."""
-    found = list(islice(_faults(sources, arms, effects, excluded), MAX_PROBLEMS + 1))
-    if len(found) > MAX_PROBLEMS:
-        found[MAX_PROBLEMS:] = [
-            Problem("too many problems; the rest was not checked", str(sources.path.parent))
-        ]
-    return found
-
-
 def _faults(
     sources: Table[Source], arms: Table[Arm], effects: Table[Effect], excluded: Table[Excluded]
 ) -> Iterator[Problem]:
-    source_ids = {row.id for row in sources.rows}
-    arm_ids = {row.id: row.source for row in arms.rows}
-    duplicates = {row.id for row in sources.rows if row.duplicate_of}
+    """Faults between tables that are each well-formed by themselves."""
+    source_ids, effect_ids = {row.id for row in sources.rows}, {row.id for row in effects.rows}
+    arm_sources = {row.id: row.source for row in arms.rows}
     yield from _repeated(sources, [row.id for row in sources.rows])
     yield from _repeated(arms, [row.id for row in arms.rows])
     yield from _repeated(effects, [row.id for row in effects.rows])
-    yield from _of_sources(sources, source_ids)
-    yield from _of_arms(arms, source_ids)
-    yield from _of_effects(effects, source_ids, arm_ids)
-    yield from _of_numbers(effects, duplicates)
-    for i, row in enumerate(excluded.rows):
-        yield from _unknown(excluded, i, "source", (row.source,), source_ids)
+    for i, source in enumerate(sources.rows):
+        yield from _unknown(sources, i, "duplicate_of", (source.duplicate_of,), source_ids)
+        yield from _unknown(sources, i, "contains", source.trials, source_ids)
+        yield from _unknown(sources, i, "population", (source.population,), populations())
+        if source.id in (source.duplicate_of, *source.trials):
+            yield sources.problem(i, "id", f"{source.id!r} cannot duplicate or contain itself")
+    for i, arm in enumerate(arms.rows):
+        yield from _unknown(arms, i, "source", (arm.source,), source_ids)
+        for column in ("component", "second_component", "addon_to"):
+            yield from _unknown(arms, i, column, (getattr(arm, column),), modalities())
+    for i, row in enumerate(effects.rows):
+        yield from _unknown(effects, i, "source", (row.source,), source_ids)
+        yield from _unknown(effects, i, "outcome", (row.outcome,), outcomes())
+        yield from _unknown(effects, i, "population", (row.population,), populations())
+        for column in ("alternative_to", "correlated_with"):
+            yield from _unknown(effects, i, column, (getattr(row, column),), effect_ids)
+        for column in ("arm_a", "arm_b"):
+            name = getattr(row, column)
+            yield from _unknown(effects, i, column, (name,), arm_sources)
+            if arm_sources.get(name, row.source) != row.source:
+                yield effects.problem(i, column, f"{name!r} is an arm of another source than {row.source!r}")
+        if row.arm_a and row.arm_a == row.arm_b:
+            yield effects.problem(i, "arm_b", f"{row.arm_b!r} is compared with itself")
+    duplicates = {row.id for row in sources.rows if row.duplicate_of}
+    for i, row in enumerate(effects.rows):
+        if row.role == "fit" and row.source in duplicates:
+            yield effects.problem(i, "role", f"{row.source!r} is a duplicate and cannot enter a fit")
+        if (
+            row.role in ("fit", "check", "alternative")
+            and row.outcome in outcomes()
+            and row.value is not None
+        ):
+            accepted = (*outcomes()[row.outcome].evidence_units, "%", "SD")
+            if row.unit not in accepted:
+                message = f"{row.unit!r} does not convert for {row.outcome}; use one of {', '.join(accepted)}"
+                yield effects.problem(i, "unit", message)
+    for i, left_out in enumerate(excluded.rows):
+        yield from _unknown(excluded, i, "source", (left_out.source,), source_ids)
 
 
 def _repeated(table: Table[RowT], ids: list[str]) -> Iterator[Problem]:
@@ -228,68 +236,12 @@ def _unknown(
             yield table.problem(index, column, f"there is no {name!r}{suggestion(name, known)}")
 
 
-def _of_sources(table: Table[Source], ids: set[str]) -> Iterator[Problem]:
-    for i, row in enumerate(table.rows):
-        yield from _unknown(table, i, "duplicate_of", (row.duplicate_of,), ids)
-        yield from _unknown(table, i, "contains", row.trials, ids)
-        yield from _unknown(table, i, "population", (row.population,), populations())
-        if row.id in (row.duplicate_of, *row.trials):
-            yield table.problem(i, "id", f"{row.id!r} cannot duplicate or contain itself")
-
-
-def _of_arms(table: Table[Arm], source_ids: set[str]) -> Iterator[Problem]:
-    for i, row in enumerate(table.rows):
-        yield from _unknown(table, i, "source", (row.source,), source_ids)
-        for column in ("component", "second_component", "addon_to"):
-            yield from _unknown(table, i, column, (getattr(row, column),), modalities())
-
-
-def _of_effects(table: Table[Effect], source_ids: set[str], arm_sources: dict[str, str]) -> Iterator[Problem]:
-    ids = {row.id for row in table.rows}
-    for i, row in enumerate(table.rows):
-        yield from _unknown(table, i, "source", (row.source,), source_ids)
-        yield from _unknown(table, i, "outcome", (row.outcome,), outcomes())
-        yield from _unknown(table, i, "population", (row.population,), populations())
-        for column in ("alternative_to", "correlated_with"):
-            yield from _unknown(table, i, column, (getattr(row, column),), ids)
-        for column in ("arm_a", "arm_b"):
-            arm = getattr(row, column)
-            yield from _unknown(table, i, column, (arm,), arm_sources)
-            if arm_sources.get(arm, row.source) != row.source:
-                yield table.problem(i, column, f"{arm!r} is an arm of another source than {row.source!r}")
-        if row.arm_a and row.arm_a == row.arm_b:
-            yield table.problem(i, "arm_b", f"{row.arm_b!r} is compared with itself")
-
-
-def _of_numbers(table: Table[Effect], duplicates: set[str]) -> Iterator[Problem]:
-    for i, row in enumerate(table.rows):
-        if row.role == "fit" and row.source in duplicates:
-            yield table.problem(i, "role", f"{row.source!r} is a duplicate and cannot enter a fit")
-        if row.role not in _NUMERIC_ROLES or row.outcome not in outcomes() or row.value is None:
-            continue
-        accepted = accepted_units(row.outcome)
-        if row.unit not in accepted:
-            choice = ", ".join(accepted)
-            message = f"{row.unit!r} does not convert for {row.outcome}; use one of {choice}"
-            yield table.problem(i, "unit", message)
-
-
-# Citing: the reference of a source as text, in few words, or as a BibTeX entry.
-
 _AUTHOR = re.compile(r"^(?P<family>.+?) (?P<initials>[A-Z]{1,3})$")
 _LONGEST_NAME = 30
 _SPECIAL = re.compile(r"([&%$#_{}])")
 
 
-def as_text(source: Source) -> str:
-    """Citation, then DOI or address."""
-    text = source.citation.rstrip(".") + "."
-    if source.doi:
-        return f"{text} https://doi.org/{source.doi}"
-    return f"{text} {source.url}" if source.url else text
-
-
-def as_short(source: Source) -> str:
+def _as_short(source: Source) -> str:
     """First author, year and DOI: ``Alghadir 2019, doi 10.1186/s12891-019-2537-9``."""
     authors, _ = _split_authors(source.citation)
     family = authors[0].partition(",")[0].replace("\\", "") if authors else ""
@@ -299,19 +251,11 @@ def as_short(source: Source) -> str:
     return f"{name}, doi {source.doi}" if source.doi else name
 
 
-def as_bibtex(source: Source) -> str:
+def _as_bibtex(source: Source) -> str:
     """A ``@misc`` entry; authors and title apart where the citation shows where they end."""
     authors, rest = _split_authors(source.citation)
-    fields: dict[str, str] = {}
-    if authors:
-        title, _, published = rest.partition(". ")
-        fields = {
-            "author": " and ".join(authors),
-            "title": _escape(title),
-            "howpublished": _escape(published),
-        }
-    else:
-        fields = {"title": _escape(source.citation)}
+    title, _, published = rest.partition(". ") if authors else (source.citation, "", "")
+    fields = {"author": " and ".join(authors), "title": _escape(title), "howpublished": _escape(published)}
     fields |= {"year": str(source.year or ""), "doi": source.doi, "url": source.url}
     lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
     return f"@misc{{{source.id},\n" + ",\n".join(lines) + "\n}"

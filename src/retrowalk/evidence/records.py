@@ -15,18 +15,9 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 Design = Literal[
-    "rct",
-    "controlled",
-    "single_arm",
-    "crossover",
-    "case",
-    "measurement",
-    "meta_analysis",
-    "systematic_review",
-    "protocol",
-    "reference",
-    "secondary",
-]
+    "rct", "controlled", "single_arm", "crossover", "case", "measurement", "meta_analysis",
+    "systematic_review", "protocol", "reference", "secondary",
+]  # fmt: skip
 
 
 class Source(Row):
@@ -147,50 +138,21 @@ class Excluded(Row):
     where: str = ""
 
 
-Rung = Annotated[int, Field(ge=1, le=6)]
-
-
 def _plus_or_minus_one(sign: int) -> int:
     if sign not in (-1, 1):
         raise ValueError("must be 1 or -1")
     return sign
 
 
-Sign = Annotated[int, AfterValidator(_plus_or_minus_one)]
-
 Role = Literal[
-    "fit",
-    "verdict",
-    "check",
-    "alternative",
-    "part_of",
-    "sub_scale",
-    "duplicate",
-    "habituation",
-    "acute",
-    "mechanics",
-    "time_constant",
-    "retention",
-    "measurement",
-    "completion",
-    "post_only",
-    "not_modelled",
+    "fit", "verdict", "check", "alternative", "part_of", "sub_scale", "duplicate", "habituation", "acute",
+    "mechanics", "time_constant", "retention", "measurement", "completion", "post_only", "not_modelled",
     "excluded",
-]
+]  # fmt: skip
 Kind = Literal[
-    "arm_change",
-    "contrast",
-    "post_diff",
-    "percent",
-    "smd",
-    "bound",
-    "verdict",
-    "retention",
-    "half_time",
-    "level",
-    "ratio",
-    "constant",
-]
+    "arm_change", "contrast", "post_diff", "percent", "smd", "bound", "verdict", "retention", "half_time",
+    "level", "ratio", "constant",
+]  # fmt: skip
 
 
 class Effect(Row):
@@ -213,7 +175,7 @@ class Effect(Row):
     value: float | None = None
     unit: str = ""
     """Canonical unit of the outcome, ``%`` of the baseline mean, or ``SD``; body fat counts in ``points``."""
-    sign: Sign = 1
+    sign: Annotated[int, AfterValidator(_plus_or_minus_one)] = 1
     """Times this, value and direction have the sense of the outcome's own scale (Biodex: -1)."""
     denominator: Literal["", "sd_baseline", "sd_post", "sd_change", "unstated"] = ""
     """What a standardised difference was divided by."""
@@ -221,7 +183,7 @@ class Effect(Row):
     sd_change: Positive | None = None
     """SD of the change between people, printed or implied by p."""
     se: Positive | None = None
-    se_rung: Rung | None = None
+    se_rung: Annotated[int, Field(ge=1, le=6)] | None = None
     """1 SD or SE; 2 CI; 3 exact p and n; 4 p bound, at the bound; 5 imputed; 6 pooled row without CI."""
     df: Count | None = None
     """Degrees of freedom of the t quantile behind `se`."""
@@ -273,20 +235,8 @@ class Effect(Row):
                 raise ValueError(f"a row with role fit needs {', '.join(absent)}")
         return self
 
-    @property
-    def studies_rows(self) -> tuple[str, ...]:
-        """The noted rows it rests on."""
-        return tuple(self.studies_row.split())
 
-
-#: Units that no outcome owns: per cent of the baseline mean, and standardised differences.
-RELATIVE = ("%", "SD")
 _SCALED = ("value", "typical_sd", "sd_change", "se", "ci_low", "ci_high", "range_low", "range_high")
-
-
-def accepted_units(outcome: str) -> tuple[str, ...]:
-    """Units in which a result on `outcome` may be given, the canonical one first."""
-    return (*outcomes()[outcome].evidence_units, *RELATIVE)
 
 
 def in_canonical_unit(effect: Effect) -> Effect:

@@ -13,13 +13,10 @@ from retrowalk.evidence.records import Arm, Source
 Range = tuple[float, float]
 _TRAINING = ("fit", "verdict", "check", "habituation")
 _DOSE = ("minutes", "sessions_week", "weeks")
-ITEMS = (*_DOSE, "speed")
+_ITEMS = (*_DOSE, "speed")
 
 #: Standard scores that enclose the central 90 % of a group, which is what counts as its ages.
 CENTRAL = 1.645
-#: Relative and absolute tolerance at a limit: units are converted, and ages are rounded to years.
-_TOLERANCE = 1e-6
-_YEAR = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,36 +64,8 @@ class Studied:
         return max(ends) if ends else None
 
     def covers_age(self, low: float, high: float) -> bool:
-        """Whether ages lie within those studied, to a year."""
-        return self.age is not None and self.age[0] - _YEAR <= low and high <= self.age[1] + _YEAR
-
-    def beyond(
-        self,
-        *,
-        population: str | None = None,
-        age: float | None = None,
-        minutes: float | None = None,
-        sessions_week: float | None = None,
-        weeks: float | None = None,
-        speed: float | None = None,
-    ) -> tuple[str, ...]:
-        """Names of what lies beyond all studies, or what none of them says; empty: no extrapolation.
-
-        Less than the least that was studied is not beyond: no training has no effect, so it lies between.
-        """
-        prescribed = {"minutes": minutes, "sessions_week": sessions_week, "weeks": weeks, "speed": speed}
-        passed = [
-            name for name, value in prescribed.items() if value is not None and self._passes(name, value)
-        ]
-        if age is not None and not self.covers_age(age, age):
-            passed.insert(0, "age")
-        if population is not None and population not in self.populations:
-            passed.insert(0, "population")
-        return tuple(passed)
-
-    def _passes(self, item: str, value: float) -> bool:
-        limit = self.limit(item)
-        return limit is None or value > limit * (1 + _TOLERANCE)
+        """Whether ages lie within those studied, to a year, since ages are rounded to years."""
+        return self.age is not None and self.age[0] - 1.0 <= low and high <= self.age[1] + 1.0
 
 
 def studied(component: str, outcome: str | None = None, *, evidence: Evidence | None = None) -> Studied:
@@ -114,28 +83,18 @@ def studied(component: str, outcome: str | None = None, *, evidence: Evidence | 
     known(component, modalities(), "component")
     if outcome is not None:
         known(outcome, outcomes(), "outcome")
-    if evidence is None:
-        return _studied(component, outcome)
-    return _collect(component, outcome, evidence)
+    return _collect(component, outcome, evidence or load_evidence())
 
 
+@cache
 def longest_follow_up(outcome: str, *, evidence: Evidence | None = None) -> tuple[float, str] | None:
     """Days after the last session until which a study followed an outcome, and its source; None: never.
 
     Counted are verified results of training and of detraining whose source states the days.
     """
-    return _follow_up(outcome) if evidence is None else _last_seen(outcome, evidence)
-
-
-@cache
-def _follow_up(outcome: str) -> tuple[float, str] | None:
-    return _last_seen(outcome, load_evidence())
-
-
-def _last_seen(outcome: str, evidence: Evidence) -> tuple[float, str] | None:
     followed = [
         (row.days_after_last, row.source)
-        for row in evidence.effects
+        for row in (evidence or load_evidence()).effects
         if row.outcome == outcome and row.verified and row.role in (*_TRAINING, "retention")
         and row.days_after_last is not None and not row.days_after_last_imputed
     ]  # fmt: skip
@@ -143,10 +102,6 @@ def _last_seen(outcome: str, evidence: Evidence) -> tuple[float, str] | None:
 
 
 @cache
-def _studied(component: str, outcome: str | None) -> Studied:
-    return _collect(component, outcome, load_evidence())
-
-
 def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied:
     rows = [row for row in evidence.effects if row.role in _TRAINING and outcome in (None, row.outcome)]
     arm_ids, verified_ids = (
@@ -155,10 +110,12 @@ def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied
     )
     arms = [arm for arm in evidence.arms if arm.id in arm_ids and component in arm.components]
     sources = [evidence.source(arm.source) for arm in arms]
-    stated = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=False)]
-              for item in ITEMS}  # fmt: skip
-    assumed = {item: [(value, arm.source) for arm, value in _values(arms, item, component, imputed=True)]
-             for item in ITEMS}  # fmt: skip
+    stated, assumed = ({item: list[tuple[float, str]]() for item in _ITEMS} for _ in range(2))
+    for arm in arms:
+        for item in _ITEMS:
+            value = _of_component(arm, item, second=arm.component != component)
+            if value is not None:
+                (assumed if item in arm.imputed else stated)[item].append((value, arm.source))
     ages = [(ends, source.id) for source in sources if (ends := _ages(source)) is not None]
     longest = {item: max(pairs)[1] for item, pairs in stated.items() if pairs}
     longest |= {f"assumed_{item}": max(pairs)[1] for item, pairs in assumed.items() if pairs}
@@ -175,15 +132,12 @@ def _collect(component: str, outcome: str | None, evidence: Evidence) -> Studied
         populations=tuple(name for name in populations() if name in people),
         assumed={item: (min(pairs)[0], max(pairs)[0]) for item, pairs in assumed.items() if pairs},
         longest=longest,
-        dose_stated=any(arm.id in verified_ids and all(_states(arm, item) for item in _DOSE) for arm in arms),
+        dose_stated=any(
+            arm.id in verified_ids
+            and all(getattr(arm, item) is not None and item not in arm.imputed for item in _DOSE)
+            for arm in arms
+        ),
     )
-
-
-def _values(arms: Iterable[Arm], item: str, component: str, *, imputed: bool) -> Iterable[tuple[Arm, float]]:
-    for arm in arms:
-        value = _of_component(arm, item, second=arm.component != component)
-        if value is not None and (item in arm.imputed) == imputed:
-            yield arm, value
 
 
 def _of_component(arm: Arm, item: str, *, second: bool) -> float | None:
@@ -194,10 +148,6 @@ def _of_component(arm: Arm, item: str, *, second: bool) -> float | None:
     if item == "minutes" and value is not None and arm.second_share is not None:
         return value * (arm.second_share if second else 1 - arm.second_share)
     return value
-
-
-def _states(arm: Arm, item: str) -> bool:
-    return getattr(arm, item) is not None and item not in arm.imputed
 
 
 def _ages(source: Source) -> Range | None:
