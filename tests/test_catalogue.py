@@ -129,14 +129,14 @@ def test_every_sensible_cell_has_a_measurement(population, outcome):
     value = measurement(population, outcome)
     assert 0 < value.sem < baseline(population, outcome).sd
     assert value.mic > 0
-    assert {value.sem_population, value.mic_population} <= {population, "any"}
+    assert set(value.populations) <= {population, "any"}
     assert all(value.sources)
 
 
 def test_a_population_with_its_own_error_does_not_get_the_general_one():
     assert measurement("chronic_stroke", "timed_up_and_go").sem == 1.16
     assert measurement("knee_oa", "timed_up_and_go").sem == 0.40
-    assert measurement("young_men", "timed_up_and_go").sem_population == "any"
+    assert measurement("young_men", "timed_up_and_go").populations[0] == "any"
 
 
 def test_one_row_is_chosen_per_cell_in_the_unit_of_the_outcome():

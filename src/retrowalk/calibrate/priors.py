@@ -328,7 +328,7 @@ def _walking_and_running(outcome: Outcome) -> Iterator[Term]:
 
 
 def _other_training(outcome: Outcome) -> Iterator[Term]:
-    for component in list(modalities())[4:]:
+    for component in (name for name, row in modalities().items() if not row.direction):
         named = component if component in ("physiotherapy", "balance_training") else "other"
         row = prior(f"gain_{named}", outcome.name, outcome.family)
         yield (component,), row, f"{component}/{outcome.name}"

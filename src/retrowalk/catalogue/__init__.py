@@ -1,9 +1,7 @@
 """Outcomes, modalities, populations, baselines and measurement, each a table with sources."""
 
-from retrowalk.catalogue.entries import BaselineRow, MeasurementRow, Modality, Outcome, Population
+from retrowalk.catalogue.entries import Modality, Outcome, Population
 from retrowalk.catalogue.lookup import (
-    Baseline,
-    Measurement,
     baseline,
     baseline_rows,
     components,
@@ -16,10 +14,6 @@ from retrowalk.catalogue.lookup import (
 )
 
 __all__ = [
-    "Baseline",
-    "BaselineRow",
-    "Measurement",
-    "MeasurementRow",
     "Modality",
     "Outcome",
     "Population",

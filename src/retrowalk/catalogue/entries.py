@@ -147,7 +147,26 @@ class Population(Row):
         return self
 
 
-class BaselineRow(Row):
+class _Supported(Row):
+    """What a number rests on: a citation, or the reason of an assumption."""
+
+    status: Status
+    reason: str = ""
+    citation: str = ""
+    doi_or_pmid: str = ""
+    url: str = ""
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> Self:
+        if self.status != "assumed" and not self.citation:
+            raise ValueError("a measured or derived row needs a citation")
+        if self.status == "assumed" and not self.reason:
+            raise ValueError("an assumed row needs a reason")
+        return self
+
+
+class BaselineRow(_Supported):
     """One published, derived or assumed baseline of an outcome in a population."""
 
     population: str
@@ -159,27 +178,17 @@ class BaselineRow(Row):
     mean: float | None = None
     sd: float | None = None
     n: int | None = None
-    status: Status
     chosen: Literal["", "yes"] = ""
     """`yes` for the one row of a cell that the package uses."""
-    reason: str = ""
-    citation: str = ""
-    doi_or_pmid: str = ""
-    url: str = ""
-    notes: str = ""
 
     @model_validator(mode="after")
-    def _is_supported(self) -> Self:
+    def _chosen_has_moments(self) -> Self:
         if self.chosen and (self.mean is None or self.sd is None or self.sd <= 0):
             raise ValueError("a chosen row needs a mean and a positive sd")
-        if self.status != "assumed" and not self.citation:
-            raise ValueError("a measured or derived row needs a citation")
-        if self.status == "assumed" and not self.reason:
-            raise ValueError("an assumed row needs a reason")
         return self
 
 
-class MeasurementRow(Row):
+class MeasurementRow(_Supported):
     """One published, derived or assumed measurement error or minimal important change."""
 
     outcome: str
@@ -198,23 +207,13 @@ class MeasurementRow(Row):
     corr_pre_post: float | None = None
     printed: str = ""
     """Cells that are not one number, as printed."""
-    status: Status
     chosen: Literal["", "sem", "mic"] = ""
     """Which value of this row the package uses."""
-    reason: str = ""
-    citation: str = ""
-    doi_or_pmid: str = ""
-    url: str = ""
-    notes: str = ""
 
     @model_validator(mode="after")
-    def _is_supported(self) -> Self:
+    def _chosen_has_its_value(self) -> Self:
         if self.chosen:
             value = self.sem if self.chosen == "sem" else self.mic
             if value is None or value <= 0 or not self.population:
                 raise ValueError(f"a row chosen for {self.chosen} needs a positive value and a population")
-        if self.status != "assumed" and not self.citation:
-            raise ValueError("a measured or derived row needs a citation")
-        if self.status == "assumed" and not self.reason:
-            raise ValueError("an assumed row needs a reason")
         return self

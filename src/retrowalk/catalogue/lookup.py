@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from retrowalk.catalogue.entries import BaselineRow, MeasurementRow, Modality, Outcome, Population, Status
 from retrowalk.errors import InputError
@@ -15,34 +15,20 @@ from retrowalk.words import suggestion
 
 RowT = TypeVar("RowT", bound=Row)
 
-#: The population of a chosen measurement row that serves every population without its own.
-ANY = "any"
-
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """Mean and SD of an outcome in a population before training, in the outcome's unit.
 
-    Parameters
-    ----------
-    mean, sd : float
-        Moments on the natural scale.
-    unit, instrument : str
-        The outcome's unit and what the value was measured with.
-    n : int or None
-        People behind the value.
-    status : {'measured', 'derived', 'assumed', 'user'}
-        Whether a table prints it, it was computed from printed numbers, set with a reason, or supplied.
-    source, doi, reason : str
-        Citation, its DOI or PubMed id, and why this row was chosen or what an assumption rests on.
+    The status says whether a table prints it, it was computed from printed numbers, or set with a reason;
+    `source` is its citation, `doi` a DOI or PubMed id, `reason` why this row was chosen.
     """
 
     mean: float
     sd: float
     unit: str
     instrument: str
-    n: int | None
-    status: Literal["measured", "derived", "assumed", "user"]
+    status: Status
     source: str
     doi: str
     reason: str
@@ -52,32 +38,17 @@ class Baseline:
 class Measurement:
     """Measurement error and minimal important change of an outcome, in the outcome's unit.
 
-    Parameters
-    ----------
-    sem : float
-        Standard error of one measurement.
-    mic : float
-        Smallest change that matters to a person; positive, in the direction that is better.
-    sem_status, mic_status : {'measured', 'derived', 'assumed'}
-    sem_source, mic_source : str
-        Citation, or the reason of an assumption.
-    sem_population, mic_population : str
-        The population the row was chosen for, or ``any``.
+    `sem` is the standard error of one measurement, `mic` the smallest change that matters to a person:
+    positive, in the direction that is better. `populations` are those that their rows were chosen for, or
+    ``any``; `sources` the citations, or the reasons of assumptions, each once.
     """
 
     sem: float
     mic: float
     sem_status: Status
     mic_status: Status
-    sem_source: str
-    mic_source: str
-    sem_population: str
-    mic_population: str
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Both sources, each once."""
-        return tuple(dict.fromkeys((self.sem_source, self.mic_source)))
+    populations: tuple[str, str]
+    sources: tuple[str, ...]
 
 
 def _table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
@@ -87,7 +58,7 @@ def _table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
 
 @cache
 def outcomes() -> dict[str, Outcome]:
-    """Return the outcomes by name, in their fixed order.
+    """The outcomes by name, in their fixed order.
 
     Examples
     --------
@@ -99,7 +70,7 @@ def outcomes() -> dict[str, Outcome]:
 
 @cache
 def modalities() -> dict[str, Modality]:
-    """Return the training components by name, in their fixed order."""
+    """The training components by name, in their fixed order."""
     rows = {row.name: row for row in _table("modalities", Modality)}
     for row in rows.values():
         directions = {other.direction for other in rows.values() if other.modality == row.modality}
@@ -114,11 +85,6 @@ def modalities() -> dict[str, Modality]:
 @cache
 def components(modality: str) -> dict[str, Modality]:
     """Training components of a modality by direction: ``forward`` and ``backward``, or ``""`` alone.
-
-    Raises
-    ------
-    InputError
-        For an unknown modality, naming those that exist.
 
     Examples
     --------
@@ -136,30 +102,24 @@ def components(modality: str) -> dict[str, Modality]:
 
 @cache
 def populations() -> dict[str, Population]:
-    """Return the populations by name, in their fixed order."""
+    """The populations by name, in their fixed order."""
     return {row.name: row for row in _table("populations", Population)}
 
 
 @cache
 def baseline_rows() -> tuple[BaselineRow, ...]:
-    """Return all baseline rows: the chosen ones and those kept for sensitivity."""
+    """All baseline rows: the chosen ones and those kept for sensitivity."""
     return _table("baselines", BaselineRow)
 
 
 @cache
 def measurement_rows() -> tuple[MeasurementRow, ...]:
-    """Return all measurement rows: the chosen ones and those kept for sensitivity."""
+    """All measurement rows: the chosen ones and those kept for sensitivity."""
     return _table("measurement", MeasurementRow)
 
 
 def known(name: str, names: Iterable[str], what: str) -> str:
-    """Return `name` if it is among `names`.
-
-    Raises
-    ------
-    InputError
-        Naming the closest known name, or all of them where none is close.
-    """
+    """`name` if it is among `names`; else an InputError with the closest, or with all where none is close."""
     names = list(names)
     if name in names:
         return name
@@ -167,82 +127,51 @@ def known(name: str, names: Iterable[str], what: str) -> str:
 
 
 @cache
-def _chosen_baselines() -> dict[tuple[str, str], BaselineRow]:
-    return {(row.population, row.outcome): row for row in baseline_rows() if row.chosen}
-
-
-@cache
-def _chosen_measurements() -> dict[tuple[str, str, str], MeasurementRow]:
-    return {(row.chosen, row.outcome, row.population): row for row in measurement_rows() if row.chosen}
-
-
-@cache
 def baseline(population: str, outcome: str) -> Baseline:
-    """Return the chosen baseline of `outcome` in `population`, in the outcome's unit.
+    """The chosen baseline of `outcome` in `population`, in the outcome's unit.
 
-    Raises
-    ------
-    InputError
-        For an unknown name, and where neither a value nor a sensible assumption exists.
+    Refused where neither a value nor a sensible assumption exists.
     """
     known(population, populations(), "population")
     known(outcome, outcomes(), "outcome")
-    row = _chosen_baselines().get((population, outcome))
-    if row is None:
+    cell = (population, outcome)
+    row = next((row for row in baseline_rows() if row.chosen and (row.population, row.outcome) == cell), None)
+    if row is None or row.mean is None or row.sd is None:  # a chosen row has both
         raise InputError(
             f"no baseline of '{outcome}' is known or can sensibly be assumed for population '{population}': "
             f"leave the outcome out or give your own mean and sd under population.baseline.{outcome}"
         )
-    # The row model refuses a chosen row without them; the check tells the type checker.
-    if row.mean is None or row.sd is None:
-        raise InputError(f"the chosen baseline of '{outcome}' for '{population}' has no mean or sd")
     return Baseline(
-        mean=row.mean,
-        sd=row.sd,
-        unit=row.unit,
-        instrument=row.instrument,
-        n=row.n,
-        status=row.status,
-        source=row.citation,
-        doi=row.doi_or_pmid,
-        reason=row.reason,
-    )
+        row.mean, row.sd, row.unit, row.instrument, row.status,
+        source=row.citation, doi=row.doi_or_pmid, reason=row.reason,
+    )  # fmt: skip
 
 
 @cache
 def measurement(population: str, outcome: str) -> Measurement:
-    """Return measurement error and minimal important change of `outcome`, in the outcome's unit.
+    """Measurement error and minimal important change of `outcome`, in the outcome's unit.
 
     A value chosen for the population goes before the one chosen for any population; the two numbers are
     looked up independently.
-
-    Raises
-    ------
-    InputError
-        For an unknown name.
     """
     known(population, populations(), "population")
     known(outcome, outcomes(), "outcome")
     error, change = (_measurement_row(kind, outcome, population) for kind in ("sem", "mic"))
-    if (
-        error.sem is None or change.mic is None
-    ):  # the row model refuses this; the check tells the type checker
-        raise InputError(f"the chosen measurement rows of '{outcome}' have no value")
     return Measurement(
-        sem=error.sem,
-        mic=change.mic,
+        sem=error.sem or 0.0,  # rows chosen for a value have it, above 0
+        mic=change.mic or 0.0,
         sem_status=error.status,
         mic_status=change.status,
-        sem_source=_source(error),
-        mic_source=_source(change),
-        sem_population=error.population,
-        mic_population=change.population,
+        populations=(error.population, change.population),
+        sources=tuple(dict.fromkeys((_source(error), _source(change)))),
     )
 
 
 def _measurement_row(kind: str, outcome: str, population: str) -> MeasurementRow:
-    chosen = _chosen_measurements()
-    row = chosen.get((kind, outcome, population)) or chosen.get((kind, outcome, ANY))
+    chosen = {
+        row.population: row for row in measurement_rows() if (row.chosen, row.outcome) == (kind, outcome)
+    }
+    row = chosen.get(population) or chosen.get("any")
     if row is None:
         raise InputError(
             f"measurement.csv has no row chosen for the {kind} of '{outcome}' in '{population}' or in 'any' "

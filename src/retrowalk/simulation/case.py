@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from retrowalk.errors import InputError
 from retrowalk.model.dose import Hill, impulse
+from retrowalk.model.family import FAMILIES
 from retrowalk.model.gains import nonlinear_gain, reference_sums
 from retrowalk.parameters import Parameters, UserGain, draw_parameters
 from retrowalk.scenario import Scenario
@@ -117,14 +118,14 @@ class _RateInputs:
 @functools.lru_cache(maxsize=8)
 def _rates(inputs: _RateInputs, convention: ModelConvention, sd: tuple[float, ...]) -> Rates:
     parameters = inputs.parameters
-    fraction = parameters.fatigue_fraction
-    if convention.family == "one_component":
+    family, fraction = FAMILIES[convention.family], parameters.fatigue_fraction
+    if not family.has_fatigue:
         fraction = np.zeros_like(fraction)
     constants = np.ones((*fraction.shape, 4))
     constants[..., 0], constants[..., 1] = parameters.tau_fitness, parameters.tau_fatigue
     constants[..., 2], constants[..., 3] = convention.tau_delay or 1.0, convention.tau_gain or 1.0
     unit, sums = np.ones((*fraction.shape, 2)), np.ones((*fraction.shape, 2))
-    if convention.family == "nonlinear":
+    if family.daily:
         decay = 1.0 / constants
         exponents = (convention.exponent_fitness, convention.exponent_fatigue)
         for index in np.ndindex(unit.shape):
@@ -137,7 +138,7 @@ def _rates(inputs: _RateInputs, convention: ModelConvention, sd: tuple[float, ..
             impulse=convention.impulse, tau_delay=convention.tau_delay, tau_gain=convention.tau_gain,
             form=convention.form, hill=convention.hill,
         )  # fmt: skip
-        sums[..., 0], sums[..., 1] = fitness, 1.0 if convention.family == "one_component" else fatigue
+        sums[..., 0], sums[..., 1] = fitness, fatigue if family.has_fatigue else 1.0
     scale = np.asarray(sd) / (1.0 - fraction)
     weight = np.stack([scale / sums[..., 0], fraction * scale / sums[..., 1]], axis=-1)
     exponent_of = np.broadcast_to([convention.exponent_fitness, convention.exponent_fatigue], weight.shape)
