@@ -154,8 +154,17 @@ def check_model(
     >>> report.broken[0].case.load
     array([0.])
     """
-    chosen = [_law(law) for law in (LAWS.values() if laws is None else laws)]
-    scope = _scope(impulses, kinds)
+    for argument, given, choices in (("impulses", impulses, IMPULSES), ("kinds", kinds, KINDS)):
+        if not given or isinstance(given, str):
+            raise InputError(f"{argument} is {given!r}; it must be a sequence of {', '.join(choices)}")
+        for value in given:
+            require_choice(argument, value, choices)
+    scope = Scope(tuple(impulses), tuple(kinds))
+    chosen: list[Law] = []
+    for law in LAWS.values() if laws is None else laws:
+        if not isinstance(law, Law):
+            require_choice("laws", law, LAWS)
+        chosen.append(law if isinstance(law, Law) else LAWS[law])
     model = ModelUnderTest(fn, tolerance, _arguments(fn, scope))
     first = LAWS["one_response_per_day"]
     held: list[Law] = []
@@ -173,22 +182,6 @@ def check_model(
         if law == first:
             break
     return Report(tuple(held), tuple(broken))
-
-
-def _scope(impulses: Sequence[str], kinds: Sequence[str]) -> Scope:
-    for name, given, known in (("impulses", impulses, IMPULSES), ("kinds", kinds, KINDS)):
-        if not given or isinstance(given, str):
-            raise InputError(f"{name} is {given!r}; it must be a sequence of {', '.join(known)}")
-        for value in given:
-            require_choice(name, value, known)
-    return Scope(tuple(impulses), tuple(kinds))
-
-
-def _law(law: str | Law) -> Law:
-    if isinstance(law, Law):
-        return law
-    require_choice("laws", law, LAWS)
-    return LAWS[law]
 
 
 def _arguments(fn: Callable[..., Any], scope: Scope) -> frozenset[str] | None:

@@ -6,7 +6,7 @@ They stand in the order in which they are tried: those that name a fault before 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -137,7 +137,7 @@ def paying(draw: DrawFn, scope: Scope) -> Case:
     tau = draw(eighths(1, 15))
     p = _settings(draw, scope, tau + draw(eighths(1, 30)), tau)
     p["gain_fatigue"] = p["gain_fitness"] + draw(eighths(0.125, 2))
-    days = math.ceil(_rate(p) * math.log(_peak_ratio(p))) + 3
+    days = math.ceil(_turning_days(p)[1]) + 3
     return Case(np.array([1.0] + [0.0] * days), p)
 
 
@@ -151,14 +151,20 @@ def _settings(draw: DrawFn, scope: Scope, tau1: float, tau2: float) -> dict[str,
     }
 
 
-def _rate(p: Mapping[str, Any]) -> float:
-    """Days by which logarithms of gains and time constants shift a response."""
-    return float(p["tau_fitness"] * p["tau_fatigue"] / (p["tau_fitness"] - p["tau_fatigue"]))
+def _turning_days(p: Mapping[str, Any]) -> tuple[float, float]:
+    """Days after one session from which it pays, t_n, and on which it pays most, t_g.
+
+    With r = tau1 tau2 / (tau1 - tau2): t_n = r ln(k2 / k1) and t_g = r ln(k2 tau1 / (k1 tau2)).
+    """
+    k1, tau1, k2, tau2 = (p[f"{kind}_{s}"] for s in ("fitness", "fatigue") for kind in ("gain", "tau"))
+    rate = tau1 * tau2 / (tau1 - tau2)
+    return rate * math.log(k2 / k1), rate * math.log(k2 * tau1 / (k1 * tau2))
 
 
-def _peak_ratio(p: Mapping[str, Any]) -> float:
-    """Its logarithm times the rate is t_g, the day on which one session pays most."""
-    return float(p["gain_fatigue"] * p["tau_fitness"] / (p["gain_fitness"] * p["tau_fatigue"]))
+def _single_states(p: Mapping[str, Any]) -> Iterator[tuple[str, float, dict[str, Any]]]:
+    """Fitness alone, then fatigue alone: name, sign in the response, parameters without the other's gain."""
+    yield "fitness", 1.0, {**p, "gain_fatigue": 0.0}
+    yield "fatigue", -1.0, {**p, "gain_fitness": 0.0}
 
 
 #: Days of rest after a load.
@@ -180,7 +186,6 @@ _EVERYTHING = _LINEAR | _PRESENCE | _TIMING | {"no_clipping"}
 @_law(any_call, explains=_EVERYTHING | {"no_memory"}, linear=False)
 def one_response_per_day(model: ModelUnderTest, case: Case) -> str:
     """Every day of a load gets one finite response."""
-    # Try the call itself.
     try:
         model(case.load, case.parameters)
     except NoResponseError as error:
@@ -191,7 +196,6 @@ def one_response_per_day(model: ModelUnderTest, case: Case) -> str:
 @_law(any_call, explains=_EVERYTHING, linear=False)
 def no_memory(model: ModelUnderTest, case: Case) -> str:
     """The same call gives the same responses, and leaves the load it was given alone."""
-    # Call twice with one array, and once with another load in between.
     first = model(case.load, case.parameters)
     given = case.load.copy()
     model.call(given, case.parameters)
@@ -202,6 +206,31 @@ def no_memory(model: ModelUnderTest, case: Case) -> str:
     return "" if np.array_equal(first, again) else f"it gives {first.tolist()}, later {again.tolist()}"
 
 
+def _effect(model: ModelUnderTest, case: Case, rest: int = 0, **gains: float) -> tuple[Array, float]:
+    """What the load of `case.day` changes on every day, `rest` days of rest included, and the magnitude."""
+    load = np.concatenate([case.load, np.zeros(rest)])
+    without = load.copy()
+    without[case.day] = 0.0
+    p = {**case.parameters, **gains}
+    return model(load, p) - model(without, p), magnitude(load, p)
+
+
+def _unchanged(model: ModelUnderTest, case: Case, days: range, **gains: float) -> str:
+    changed, size = _effect(model, case, 0, **gains)
+    for day in days:
+        if abs(changed[day]) > model.tolerance * size:
+            return f"the load of day {case.day + 1} changes day {day + 1} by {changed[day]:.6g}"
+    return ""
+
+
+def _changed(model: ModelUnderTest, case: Case, later: int) -> str:
+    # Fitness alone: fatigue could cancel it.
+    changed, size = _effect(model, case, rest=later, gain_fatigue=0.0)
+    if abs(changed[case.day + later]) > model.tolerance * size:
+        return ""
+    return f"the load of day {case.day + 1} changes nothing on day {case.day + later + 1}"
+
+
 @_law(
     with_a_session,
     explains=_STATES | _PRESENCE | {"two_states", "time_shift", "next_day_waits"},
@@ -209,27 +238,7 @@ def no_memory(model: ModelUnderTest, case: Case) -> str:
 )
 def causality(model: ModelUnderTest, case: Case) -> str:
     """A load changes no day before its own."""
-    # Compare the days before the chosen one with and without its load.
-    changed, size = _with_and_without(model, case, alone=False)
-    return _unchanged(model, changed, size, case.day, slice(0, case.day))
-
-
-def _unchanged(model: ModelUnderTest, changed: Array, size: float, day: int, days: slice) -> str:
-    off = np.flatnonzero(np.abs(changed[days]) > model.tolerance * size)
-    if not off.size:
-        return ""
-    seen = days.start + int(off[0])
-    return f"the load of day {day + 1} changes day {seen + 1} by {changed[seen]:.6g}"
-
-
-def _with_and_without(
-    model: ModelUnderTest, case: Case, rest: int = 0, *, alone: bool = True
-) -> tuple[Array, float]:
-    p = {**case.parameters, "gain_fatigue": 0.0} if alone else case.parameters
-    load = np.concatenate([case.load, np.zeros(rest)])
-    without = load.copy()
-    without[case.day] = 0.0
-    return model(load, p) - model(without, p), magnitude(load, p)
+    return _unchanged(model, case, range(case.day))
 
 
 @_law(with_baseline, explains=_LINEAR | _PRESENCE)
@@ -248,7 +257,6 @@ def no_clipping(model: ModelUnderTest, case: Case) -> str:
 @_law(with_baseline, explains=_NUMBERS | {"baseline_shifts", "time_shift"}, linear=False)
 def no_load_no_response(model: ModelUnderTest, case: Case) -> str:
     """Without load and initial states the response stays at the baseline."""
-    # Rest for as many days as the load has.
     p = case.parameters
     return model.difference(model(0.0 * case.load, p), p["baseline"], abs(p["baseline"]))
 
@@ -256,29 +264,19 @@ def no_load_no_response(model: ModelUnderTest, case: Case) -> str:
 @_law(valid_session, explains=_STATES | {"time_shift", "same_day_counts", "two_states"}, linear=False)
 def every_load_counts(model: ModelUnderTest, case: Case) -> str:
     """The load of every day counts, the first day's too."""
-    # Compare the day after the chosen one with and without its load, fitness alone.
-    changed, size = _with_and_without(model, case, rest=1)
-    if abs(changed[case.day + 1]) > model.tolerance * size:
-        return ""
-    return f"the load of day {case.day + 1} changes nothing on day {case.day + 2}"
+    return _changed(model, case, later=1)
 
 
 @_law(next_day_session, explains=_NUMBERS | {"own_time_constants"}, linear=False)
 def next_day_waits(model: ModelUnderTest, case: Case) -> str:
     """Under impulse='next_day' a load changes nothing on its own day."""
-    # Compare the chosen day itself with and without its load, fitness alone.
-    changed, size = _with_and_without(model, case)
-    return _unchanged(model, changed, size, case.day, slice(case.day, case.day + 1))
+    return _unchanged(model, case, range(case.day, case.day + 1), gain_fatigue=0.0)
 
 
 @_law(same_day_session, explains=_NUMBERS, linear=False)
 def same_day_counts(model: ModelUnderTest, case: Case) -> str:
     """Under impulse='same_day' a load counts on its own day."""
-    # Compare the chosen day itself with and without its load, fitness alone.
-    changed, size = _with_and_without(model, case)
-    if abs(changed[case.day]) > model.tolerance * size:
-        return ""
-    return f"the load of day {case.day + 1} changes nothing on that day"
+    return _changed(model, case, later=0)
 
 
 @_law(valid_session, explains=_STATES)
@@ -296,10 +294,8 @@ def two_states(model: ModelUnderTest, case: Case) -> str:
 @_law(two_kinds, explains=_NUMBERS | {"initial_states"})
 def own_time_constants(model: ModelUnderTest, case: Case) -> str:
     """Fitness fades with tau_fitness, fatigue with tau_fatigue, each whatever the other's is."""
-    # Fitness alone, then fatigue alone: a day of rest multiplies by exp(-1/tau).
     load = np.concatenate([case.load, np.zeros(_REST)])
-    for state, other in (("fitness", "fatigue"), ("fatigue", "fitness")):
-        p = {**case.parameters, f"gain_{other}": 0.0}
+    for state, _, p in _single_states(case.parameters):
         resting = model(load, p)[case.load.size :]
         expected = resting[:-1] * math.exp(-1 / p[f"tau_{state}"])
         problem = model.difference(resting[1:], expected, magnitude(load, p))
@@ -313,9 +309,9 @@ def initial_states(model: ModelUnderTest, case: Case) -> str:
     """Initial fitness fades with tau_fitness and initial fatigue with tau_fatigue, whatever the gains."""
     # Without load day n holds initial * exp(-n/tau) of each state.
     p, n = case.parameters, np.arange(1, case.load.size + 1)
-    for state, sign in (("fitness", 1.0), ("fatigue", -1.0)):
+    for state, other, sign in (("fitness", "fatigue", 1.0), ("fatigue", "fitness", -1.0)):
         start = p[f"initial_{state}"]
-        alone = {f"initial_{name}": 0.0 for name in ("fitness", "fatigue") if name != state}
+        alone = {f"initial_{other}": 0.0}
         expected = sign * start * np.exp(-n / p[f"tau_{state}"])
         problem = model.difference(model(case.load, p, **alone), expected, abs(start))
         if problem:
@@ -326,7 +322,6 @@ def initial_states(model: ModelUnderTest, case: Case) -> str:
 @_law(with_baseline, explains=_NUMBERS)
 def baseline_shifts(model: ModelUnderTest, case: Case) -> str:
     """The baseline is added to the response and changes nothing else."""
-    # Compare with the same call without baseline.
     p = case.parameters
     level = model(case.load, p, baseline=0.0)
     return model.difference(model(case.load, p), p["baseline"] + level, magnitude(case.load, p))
@@ -335,7 +330,6 @@ def baseline_shifts(model: ModelUnderTest, case: Case) -> str:
 @_law(shifted, explains=_NUMBERS, linear=False)
 def time_shift(model: ModelUnderTest, case: Case) -> str:
     """The same load some days later brings the same response as many days later."""
-    # Put days of rest before the load.
     p, rest = case.parameters, np.zeros(case.day)
     later = model(np.concatenate([rest, case.load]), p)[case.day :]
     problem = model.difference(later, model(case.load, p), magnitude(case.load, p))
@@ -345,7 +339,6 @@ def time_shift(model: ModelUnderTest, case: Case) -> str:
 @_law(two_loads, explains=_NUMBERS)
 def superposition(model: ModelUnderTest, case: Case) -> str:
     """Responses to loads add, and a doubled load doubles its response."""
-    # Respond to w + 2 v as to w plus twice as to v.
     other = np.zeros_like(case.load) if case.second is None else case.second
     together = case.load + 2.0 * other
     apart = model(case.load, case.parameters) + 2.0 * model(other, case.parameters)
@@ -356,11 +349,9 @@ def superposition(model: ModelUnderTest, case: Case) -> str:
 @_law(one_load, explains=_NUMBERS - {"weight_of_age"})
 def weight_of_age(model: ModelUnderTest, case: Case) -> str:
     """A load d days old weighs exp(-d/tau)."""
-    # Fitness alone, then fatigue alone, from the session's own day or the day after.
     first = case.day + (case.parameters["impulse"] == "next_day")
     age = np.arange(first, case.load.size) - case.day
-    for state, other, sign in (("fitness", "fatigue", 1.0), ("fatigue", "fitness", -1.0)):
-        p = {**case.parameters, f"gain_{other}": 0.0}
+    for state, sign, p in _single_states(case.parameters):
         weights = sign * p[f"gain_{state}"] * case.load[case.day] * np.exp(-age / p[f"tau_{state}"])
         expected = np.concatenate([np.zeros(first), weights])
         problem = model.difference(model(case.load, p), expected, magnitude(case.load, p))
@@ -390,16 +381,14 @@ def fading(model: ModelUnderTest, case: Case) -> str:
 @_law(paying)
 def one_session(model: ModelUnderTest, case: Case) -> str:
     """One session pays from t_n on and pays most within a day of t_g."""
-    # Compare signs around t_n and the largest day with the days around t_g.
     p = case.parameters
     response = model(case.load, p)
     edge = model.tolerance * magnitude(case.load, p)
     start = int(p["impulse"] == "next_day")
-    benefit = _rate(p) * math.log(p["gain_fatigue"] / p["gain_fitness"])
+    benefit, peak = _turning_days(p)
     before, after = response[start : math.floor(benefit) + 1], response[math.ceil(benefit) :]
     if np.any(before > edge) or np.any(after[start if benefit == 0 else 0 :] < -edge):
         return f"the response changes sign elsewhere than {benefit:.6g} days after the session"
-    peak = _rate(p) * math.log(_peak_ratio(p))
     around = [max(start, math.floor(peak)), max(start, math.ceil(peak))]
     if response[start:].max() > response[around].max() + edge:
         day = start + int(response[start:].argmax())
@@ -413,7 +402,7 @@ def steady_state(model: ModelUnderTest, case: Case) -> str:
     # Compare the last day with k w / (1 - exp(-1/tau)), one load less under next-day.
     p, w = case.parameters, case.load[0]
     level = 0.0
-    for state, sign in (("fitness", 1.0), ("fatigue", -1.0)):
+    for state, sign, _ in _single_states(p):
         tau = p[f"tau_{state}"]
         days = -1.0 / math.expm1(-1.0 / tau) - (p["impulse"] == "next_day")
         level += sign * p[f"gain_{state}"] * w * days

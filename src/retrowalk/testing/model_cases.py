@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
 
-from retrowalk.model.family import FAMILIES, IMPULSES, require_choice
+from retrowalk.model.family import FAMILIES, IMPULSES, PARAMETERS, Family, require_choice
 
 Array = NDArray[np.float64]
 Parameters = dict[str, float | str]
@@ -96,7 +97,10 @@ def parameter_sets(model: str = "banister", kind: str = "valid") -> SearchStrate
 # Strategies are built once: building one costs more than drawing from it.
 @cache
 def _strategy(model: str, kind: str) -> SearchStrategy[Parameters]:
-    return {"valid": _valid, "degenerate": _degenerate, "extreme": _extreme}[kind](model)
+    forms = FAMILIES[model].forms
+    form = st.fixed_dictionaries({"form": st.sampled_from(forms)} if forms else {})
+    drawn = {"valid": _valid, "degenerate": _degenerate, "extreme": _extreme}[kind](model)
+    return drawn if kind == "degenerate" else st.builds(operator.or_, drawn, form)
 
 
 @cache
@@ -121,7 +125,7 @@ def _valid(draw: DrawFn, model: str) -> Parameters:
     }
     names = _names(model)
     shared = {name: value for name, value in drawn.items() if name in names}
-    return shared | {name: draw(_own(name)) for name in names if name not in drawn} | draw(_form(model))
+    return shared | {name: draw(_OWN[name]) for name in names if name not in drawn}
 
 
 def _names(model: str) -> tuple[str, ...]:
@@ -130,17 +134,18 @@ def _names(model: str) -> tuple[str, ...]:
     return (*states, *FAMILIES[model].parameters)
 
 
-@cache
-def _form(model: str) -> SearchStrategy[Parameters]:
-    forms = FAMILIES[model].forms
-    return st.fixed_dictionaries({"form": st.sampled_from(forms)} if forms else {})
+#: Values of the parameters that only some models have.
+_EXPONENT = st.sampled_from([1.0, 1.125, 1.1875])
+_OWN = {
+    "exponent_fitness": _EXPONENT, "exponent_fatigue": _EXPONENT,
+    "tau_gain": eighths(0.5, 20), "tau_delay": eighths(0.5, 12),
+}  # fmt: skip
 
 
-def _own(parameter: str) -> SearchStrategy[float]:
-    """Values of a parameter that only some models have."""
-    if parameter.startswith("exponent"):
-        return st.sampled_from([1.0, 1.125, 1.1875])
-    return eighths(0.5, 20 if parameter == "tau_gain" else 12)
+def required_times(family: Family) -> list[str]:
+    """Time constants that a scenario with a model must set; those of fitness and fatigue can be drawn."""
+    usual = FAMILIES["banister"].parameters
+    return [name for name in family.parameters if name not in usual and PARAMETERS[name].default is None]
 
 
 _CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
@@ -173,11 +178,10 @@ def _extreme(draw: DrawFn, model: str) -> Parameters:
     tau = st.one_of(st.sampled_from([shortest, 1000.0, 1e3 / 3]), st.floats(shortest, 1000.0))
     sizes = [1.0, 0.0, 1e-6, 1e6]
     signed = st.sampled_from(sizes if daily else [*sizes, -1e-6, -1e6])
-    drawn: Parameters = {
+    return {
         name: 1.0 if name.startswith("exponent") else draw(tau if name.startswith("tau") else signed)
         for name in _names(model)
     }
-    return drawn | draw(_form(model))
 
 
 @dataclass(frozen=True)
@@ -198,18 +202,10 @@ class NoResponseError(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """One load with the settings of one call.
+    """Daily loads with the keyword arguments of one call, `impulse` among them.
 
-    Parameters
-    ----------
-    load : numpy.ndarray
-        Daily loads.
-    parameters : mapping
-        Keyword arguments of the model, `impulse` among them.
-    day : int
-        Counted from 0: the day whose load a law looks at, or by how many days it shifts the load.
-    second : numpy.ndarray or None
-        A second load of the same length.
+    `day`, counted from 0, is the day whose load a law looks at, or by how many days it shifts the load;
+    `second` is a second load of the same length.
     """
 
     load: Array
@@ -235,16 +231,10 @@ def _plain(value: object) -> str:
 
 @dataclass(frozen=True)
 class ModelUnderTest:
-    """Calls a model with a baseline and initial states of 0 unless set, and compares within `tolerance`.
+    """A model called with a baseline and initial states of 0 unless set.
 
-    Parameters
-    ----------
-    function : callable
-        The model.
-    tolerance : float
-        Rounding allowed, as a share of `magnitude`.
-    arguments : frozenset of str, optional
-        Keyword arguments that it takes; all unless given.
+    `tolerance` is the rounding allowed, as a share of `magnitude`; `arguments` are the keyword arguments that
+    it takes, None for all.
     """
 
     function: Callable[..., Any]
@@ -252,13 +242,7 @@ class ModelUnderTest:
     arguments: frozenset[str] | None = None
 
     def __call__(self, load: Array, settings: Mapping[str, Any], **changes: float) -> Array:
-        """Response of every day.
-
-        Raises
-        ------
-        NoResponseError
-            Where the model fails or returns something else than one finite number per day.
-        """
+        """Response of every day; `NoResponseError` unless the model returns one finite number per day."""
         given = np.array(load, float)
         try:
             response = np.asarray(self.call(given, settings, **changes), float)
