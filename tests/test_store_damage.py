@@ -202,6 +202,35 @@ def test_netcdf_on_a_failing_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+HALF = """
+import sys, xarray
+import store_samples as samples
+from retrowalk import store
+
+def half(dataset, file, **options):
+    file.write(b"half")
+    print("half", flush=True)
+    sys.stdin.read()
+
+xarray.Dataset.to_netcdf = half
+store.write_netcdf(samples.results(range(2)), sys.argv[1])
+"""
+
+
+def test_the_next_export_removes_what_a_killed_one_left_and_nothing_of_a_living_one(tmp_path):
+    target = tmp_path / "a.nc"
+    with subprocess.Popen(
+        [sys.executable, "-c", HALF, target], cwd=Path(__file__).parent,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as writer:  # fmt: skip
+        assert writer.stdout.readline() == "half\n"
+        store.write_netcdf(samples.results(range(2)), target)
+        assert len(list(tmp_path.iterdir())) == 2
+        writer.kill()
+    store.write_netcdf(samples.results(range(2)), target, overwrite=True)
+    assert list(tmp_path.iterdir()) == [target]
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     folder = tmp_path / "small"

@@ -249,6 +249,17 @@ def test_signals_outside_the_main_thread_are_left_alone():
     assert seen == [False]
 
 
+def test_progress_counts_the_cases_that_are_in_the_store(tmp_path):
+    path, seen = tmp_path / "s.zarr", []
+
+    def progress(done, total):
+        seen.append((done, store.status(path).finished))
+
+    retrowalk.sweep(parse_scenario(SWEPT), store=path, threads=1, progress=progress).close()
+    assert len(seen) > 2
+    assert all(done == finished for done, finished in seen)
+
+
 def test_progress_in_a_log_is_a_line_a_minute(capsys):
     from retrowalk.cli.progress import Progress
 

@@ -92,13 +92,13 @@ class FolderLock:
     def acquire(cls, folder: Folder) -> FolderLock:
         """Take the lock; errors as `acquire`."""
         handle = folder.open_own(names.LOCK, os.O_RDWR | os.O_CREAT)
-        taken = _kernel_lock(handle)
+        taken = kernel_lock(handle)
         for _ in range(10):
             if taken is not False:
                 break
             # Somebody may only be looking whether the lock is held.
             time.sleep(0.05)
-            taken = _kernel_lock(handle)
+            taken = kernel_lock(handle)
         if taken is None:
             os.close(handle)
             _claim(folder)
@@ -129,7 +129,7 @@ class FolderLock:
             self._folder.remove([_OWNER])
 
 
-def _kernel_lock(handle: int) -> bool | None:
+def kernel_lock(handle: int) -> bool | None:
     """Try to lock; None where the platform or the file system has no such locks."""
     unix, windows = _module("fcntl"), _module("msvcrt")
     try:
@@ -160,7 +160,7 @@ def _is_locked(folder: Folder) -> bool:
     except OSError:
         return False
     try:
-        return _kernel_lock(handle) is False
+        return kernel_lock(handle) is False
     finally:
         os.close(handle)
 

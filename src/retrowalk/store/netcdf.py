@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import InputError
 from retrowalk.store import format as names
 from retrowalk.store.descriptions import plain_attributes, plain_text
+from retrowalk.store.lock import kernel_lock
 from retrowalk.store.places import check_name, discard, saying, sync_folder
 from retrowalk.words import printable
 
@@ -39,6 +41,8 @@ class Sink(io.RawIOBase):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._file = path.open("xb+", buffering=0)
+        # Until it is closed: by `finish`, or when this process dies.
+        kernel_lock(self._file.fileno())
         self._position = 0
         self._failure: OSError | None = None
 
@@ -221,10 +225,16 @@ def check_netcdf(path: Path) -> None:
 
 
 def _clear_leftovers(target: Path) -> None:
-    """Remove what killed writers left; a living one has touched its file within the hour."""
+    """Remove what killed writers left. A living one holds a lock or, without locks, wrote within the hour."""
     for leftover in target.parent.glob(f".{glob.escape(target.name)}.*{names.PARTIAL}"):
-        if time.time() - leftover.lstat().st_mtime > _ABANDONED_SECONDS:
-            discard(leftover)
+        # Somebody else may remove it at the same time.
+        with suppress(OSError), leftover.open("rb+") as file:
+            free = kernel_lock(file.fileno())
+            if free is None:
+                free = time.time() - os.fstat(file.fileno()).st_mtime > _ABANDONED_SECONDS
+            if free:
+                file.close()
+                discard(leftover)
 
 
 def _write(dataset: xr.Dataset, path: Path) -> None:

@@ -29,7 +29,7 @@ class Job:
     stop : callable
         Called between blocks; once it returns True no further block is begun.
     progress : callable, optional
-        Called with (cases done, cases in all).
+        Called with (cases in the store, cases in all).
     """
 
     writer: Writer
@@ -43,12 +43,12 @@ class Job:
     def __post_init__(self) -> None:
         layout = self.writer.layout
         self.done = sum(layout.size_of(number) for number in self.writer.finished())
-        self.report(0)
+        self.report()
 
-    def report(self, under_way: int, _of: int = 0) -> None:
-        """Report cases of a block under way beside the finished ones."""
+    def report(self) -> None:
+        """Report the cases that are in the store: what is computed and not recorded would be lost."""
         if self.progress:
-            self.progress(self.done + under_way, self.writer.layout.cases)
+            self.progress(self.done, self.writer.layout.cases)
 
     def finish(self, record: BlockRecord) -> None:
         """Record a block whose files are durable."""
@@ -56,7 +56,7 @@ class Job:
         size = self.writer.layout.size_of(record.block)
         self.done += size
         self.computed += size
-        self.report(0)
+        self.report()
 
     def close(self) -> None:
         """Note how fast it went, beside the results and not in them."""
@@ -78,5 +78,5 @@ class LocalThreads:
                 return
             part = layout.cases_of(number)
             chosen, count = cases(job.scenario, part.start, part.stop), layout.size_of(number)
-            result = compute(chosen, job.scenario, count=count, threads=self.threads, progress=job.report)
+            result = compute(chosen, job.scenario, count=count, threads=self.threads)
             job.finish(job.writer.blocks.write(number, result))
