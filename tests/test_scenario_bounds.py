@@ -48,8 +48,8 @@ def hypercube(points: int, paths: int) -> str:
 PROGRESS = ", match: intensity, progression: {minutes: '+0.1 per week', speed: '+0.0001 per week'}"
 FILES = {
     "a million points over 900 paths": (hypercube(1_000_000, 900), "values; at most"),
-    "as many points over 900 paths as are drawn": (hypercube(5_000, 900), ": fine: "),
-    "as many points over 5 paths as are drawn": (hypercube(1_000_000, 5), ": fine: "),
+    "as many points over 900 paths as are drawn": (hypercube(3_333, 900), ": fine: "),
+    "as many points over 5 paths as are drawn": (hypercube(600_000, 5), ": fine: "),
     "an axis of 15 000 values": (
         HEAD + arms(1, 1) + "sweep:\n arms.a0.phases.0.sessions.0.minutes: "
         + str([5 + number / 100 for number in range(15_000)]) + "\n",

@@ -11,7 +11,6 @@ from retrowalk.scenario import (
     cases,
     chosen_cases,
     load_scenario,
-    number_of_cases,
     parse_scenario,
 )
 from retrowalk.scenario.axes import MAX_DRAWN, column, column_by_numpy
@@ -45,7 +44,7 @@ class TestCases:
             SMALL + "sweep: {adherence.attendance: [0.5, 80 %], model.impulse: [same_day, next_day], "
             "arms.usual.adherence.dropout_per_week: [0, 0.1], seed: [1, 2]}\n"
         )
-        assert number_of_cases(scenario) == 16
+        assert scenario.sweep.number_of_cases() == 16
         last = list(cases(scenario))[-1]
         assert tuple(last.coords.values()) == (0.8, "next_day", 0.1, 2)
         assert last.scenario.arms["usual"].adherence.dropout_per_week == 0.1
@@ -104,7 +103,7 @@ class TestCases:
         sweep = f"sweep: {{{MINUTES}: [10, 20], latin_hypercube: 3, over: {{{SHARE}: [0, 1]}}}}\n"
         scenario = parse_scenario(SMALL + sweep)
         coords = [tuple(case.coords.values()) for case in cases(scenario)]
-        assert len(coords) == number_of_cases(scenario) == 6
+        assert len(coords) == scenario.sweep.number_of_cases() == 6
         assert coords[0][1] == coords[3][1]
         assert [label.in_grid for label in axis_labels(scenario)] == [True, False]
 
@@ -198,8 +197,8 @@ class TestCommandLineSettings:
     def test_axes_are_added_to_the_files(self, file):
         file.write_text(SMALL + f"sweep: {{{SHARE}: [0, 1]}}\n")
         more = [f"{MINUTES}=10,20 min", f"{SHARE}={{from: 0, to: 1, steps: 3}}"]
-        assert number_of_cases(load_scenario(file, axes=more)) == 6
-        assert number_of_cases(load_scenario(file, axes=[f"{MINUTES}=12"])) == 2
+        assert load_scenario(file, axes=more).sweep.number_of_cases() == 6
+        assert load_scenario(file, axes=[f"{MINUTES}=12"]).sweep.number_of_cases() == 2
 
     def test_lists_can_be_set(self, file):
         found = load_scenario(file, set_values=["outcomes=[vo2max]", "assess={days: [0, 3]}"])

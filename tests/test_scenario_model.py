@@ -16,7 +16,6 @@ from retrowalk.scenario import (
     cases,
     lay_out,
     load_scenario,
-    number_of_cases,
     parse_document,
     parse_scenario,
     read_document,
@@ -45,12 +44,12 @@ class TestShippedScenarios:
         assert again == scenario
         assert again.digest() == scenario.digest()
         found = list(cases(scenario))
-        assert len(found) == number_of_cases(scenario)
+        assert len(found) == scenario.sweep.number_of_cases()
         assert len({case.scenario.digest() for case in found}) == len(found)
 
     def test_knee_walk_mix_asks_its_question(self):
         scenario = load_scenario(FOLDER / "knee_walk_mix.yaml")
-        assert number_of_cases(scenario) == 33
+        assert scenario.sweep.number_of_cases() == 33
         assert (len(scenario.arms), scenario.population.size, scenario.draws) == (2, 2000, 100)
         shares = sorted({next(iter(case.coords.values())) for case in cases(scenario)})
         assert shares == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]

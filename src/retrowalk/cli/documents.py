@@ -143,7 +143,7 @@ def check(context: click.Context, files: tuple[str, ...], as_json: bool) -> None
 
 
 def _report(file: str, *, in_full: bool) -> dict[str, Any]:
-    from retrowalk.scenario import load_scenario, number_of_cases
+    from retrowalk.scenario import load_scenario
 
     try:
         scenario = load_scenario(file)
@@ -162,7 +162,7 @@ def _report(file: str, *, in_full: bool) -> dict[str, Any]:
         "title": scenario.title,
         "arms": list(scenario.arms),
         "outcomes": list(scenario.outcomes),
-        "cases": number_of_cases(scenario),
+        "cases": scenario.sweep.number_of_cases(),
         "digest": scenario.digest(),
         "beyond_studies": beyond,
     }

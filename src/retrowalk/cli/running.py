@@ -81,12 +81,11 @@ def _with_seed(settings: tuple[str, ...], seed: int | None) -> list[str]:
 def _one_case(file: str, settings: list[str]) -> Scenario:
     """Read the scenario as one case; axes of a scenario file are left for `sweep`."""
     from retrowalk.cli.documents import is_result, read_scenario
-    from retrowalk.scenario import number_of_cases
 
     scenario = read_scenario(file, settings=settings)
     if not scenario.sweep:
         return scenario
-    cases = number_of_cases(scenario)
+    cases = scenario.sweep.number_of_cases()
     if is_result(file):
         raise InputError(
             f"{file}: is a sweep of {cases} cases; `retrowalk sweep {file} -o NEW.zarr` repeats it"

@@ -43,7 +43,7 @@ from retrowalk.report.wording import (
     verdict,
     week,
 )
-from retrowalk.scenario import number_of_cases, scenario_from_json
+from retrowalk.scenario import scenario_from_json
 from retrowalk.support import ASPECTS, CaseSample, sample_cases, sentences
 from retrowalk.words import CAUTION, GRADES, STATUSES, printable
 
@@ -325,6 +325,6 @@ def _cases_of(ds: xr.Dataset) -> CaseSample | None:
             return None
         if "case" in ds.dims:
             return sample_cases(whole, [int(number) for number in ds["case"].values])
-        return sample_cases(whole) if number_of_cases(whole) == 1 else None
+        return sample_cases(whole) if whole.sweep.number_of_cases() == 1 else None
     except (InputError, IndexError, ValueError):
         return None

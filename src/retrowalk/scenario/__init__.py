@@ -9,7 +9,6 @@ from retrowalk.scenario.expansion import (
     case_values,
     cases,
     chosen_cases,
-    number_of_cases,
 )
 from retrowalk.scenario.loading import (
     load_scenario,
@@ -38,7 +37,6 @@ __all__ = [
     "chosen_cases",
     "lay_out",
     "load_scenario",
-    "number_of_cases",
     "parse_document",
     "parse_scenario",
     "read_document",

@@ -8,19 +8,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from retrowalk.catalogue import components
 from retrowalk.model.family import FAMILIES, PARAMETERS, families_with
 from retrowalk.scenario.fields import (
     MAX_DAYS,
+    PRINTABLE,
     Block,
     CatalogueName,
     Faults,
-    FreeText,
     ModalityName,
     OutcomeName,
     PopulationName,
     Quantity,
     Whole,
-    component_name,
     exactly_one,
     has_directions,
     only_for,
@@ -45,7 +45,7 @@ class UserBaseline(Block):
     """Mean in the outcome's unit."""
     sd: Annotated[float, Field(strict=True, gt=0)]
     """Standard deviation between people in the outcome's unit."""
-    source: Annotated[str, FreeText()] = ""
+    source: Annotated[str, Field(strict=True, max_length=500), PRINTABLE] = ""
     """Where the numbers come from."""
 
 
@@ -64,11 +64,8 @@ class Age(Block):
     @model_validator(mode="after")
     def _consistent(self) -> Age:
         faults = Faults()
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            faults.add(f"must be above min ({self.min:g})", "max")
-        if (self.mean is None) != (self.sd is None):
-            missing = "sd" if self.sd is None else "mean"
-            faults.add(f"mean and sd go together; {missing} is missing")
+        _in_order(self, faults)
+        _both_or_none(self, faults, "mean", "sd")
         faults.refuse_any()
         return self
 
@@ -86,10 +83,20 @@ class InclusionLimits(Block):
         if self.min is None and self.max is None:
             raise refuse("give min, max or both")
         faults = Faults()
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            faults.add(f"must be above min ({self.min:g})", "max")
+        _in_order(self, faults)
         faults.refuse_any()
         return self
+
+
+def _in_order(limits: Age | InclusionLimits, faults: Faults) -> None:
+    if limits.min is not None and limits.max is not None and limits.min >= limits.max:
+        faults.add(f"must be above min ({limits.min:g})", "max")
+
+
+def _both_or_none(block: Block, faults: Faults, one: str, other: str) -> None:
+    missing = [name for name in (one, other) if getattr(block, name) is None]
+    if len(missing) == 1:
+        faults.add(f"{one} and {other} go together; {missing[0]} is missing")
 
 
 class Population(Block):
@@ -124,9 +131,7 @@ class ArmAdherence(Block):
     @model_validator(mode="after")
     def _one_dropout(self) -> ArmAdherence:
         faults = Faults()
-        if (self.completion is None) != (self.completion_weeks is None):
-            missing = "completion" if self.completion is None else "completion_weeks"
-            faults.add(f"completion and completion_weeks go together; {missing} is missing")
+        _both_or_none(self, faults, "completion", "completion_weeks")
         if self.completion is not None and self.dropout_per_week is not None:
             faults.add("give completion or dropout_per_week, not both", "dropout_per_week")
         faults.refuse_any()
@@ -195,7 +200,7 @@ class Gain(Block):
     weeks, assessed on day 42), in SDs of the population on the outcome's link scale; negative lowers it."""
     sd: Annotated[float, Field(strict=True, ge=0, le=10)]
     """How uncertain the mean is, in the same unit."""
-    source: Annotated[str, FreeText(min_length=1)]
+    source: Annotated[str, Field(strict=True, min_length=1, max_length=500), PRINTABLE]
     """Where the gain comes from."""
 
     @model_validator(mode="after")
@@ -211,7 +216,7 @@ class Gain(Block):
     @property
     def component(self) -> str:
         """Name of the training component: ``walk_backward``, ``cycling`` ..."""
-        return component_name(self.modality, self.direction)
+        return components(self.modality)[self.direction or ""].name
 
 
 def _hill_schema(schema: dict[str, Any]) -> None:
@@ -268,11 +273,12 @@ class ModelSettings(Block):
     @model_validator(mode="before")
     @classmethod
     def _without_removed(cls, value: object) -> object:
+        faults = Faults()
         if isinstance(value, Mapping) and "superposition" in value:
-            sentence = "was removed: every model now walks through the days; delete this line"
-            faults = Faults()
-            faults.add(sentence, "superposition")
-            faults.refuse_any()
+            faults.add(
+                "was removed: every model now walks through the days; delete this line", "superposition"
+            )
+        faults.refuse_any()
         return value
 
     @model_validator(mode="after")
@@ -283,10 +289,6 @@ class ModelSettings(Block):
             if getattr(self, name, None) is not None and self.family not in families:
                 faults.add(f"is a setting of {' and '.join(families)}, not of {self.family}", name)
         faults.refuse_any()
-        self._write_defaults_out()
-        return self
-
-    def _write_defaults_out(self) -> None:
         # A default written by the user and one left out are the same scenario, hence the same digest.
         family = FAMILIES[self.family]
         defaults: dict[str, object] = {name: PARAMETERS[name].default for name in family.parameters}
@@ -294,3 +296,4 @@ class ModelSettings(Block):
         for name, default in defaults.items():
             if default is not None and getattr(self, name) is None:
                 object.__setattr__(self, name, default)
+        return self

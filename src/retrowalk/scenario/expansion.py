@@ -24,25 +24,10 @@ class Case:
     scenario: Scenario
 
 
-def number_of_cases(scenario: Scenario) -> int:
-    """How many cases a scenario makes; 1 without a sweep."""
-    return scenario.sweep.number_of_cases()
-
-
 def cases(scenario: Scenario, start: int = 0, stop: int | None = None) -> Iterator[Case]:
-    """Yield the cases one by one: the first axis is slowest, the Latin hypercube fastest.
+    """Yield the cases from `start` up to `stop`: the first axis is slowest, the Latin hypercube fastest.
 
-    Parameters
-    ----------
-    scenario : Scenario
-        With or without axes.
-    start, stop : int
-        Number of the first case and of the one after the last; earlier cases cost nothing.
-
-    Raises
-    ------
-    DocumentError
-        At the first case that is no valid scenario, with the axes' values in the message.
+    The first case that is no valid scenario raises DocumentError, with the axes' values in the message.
 
     Examples
     --------
@@ -50,7 +35,7 @@ def cases(scenario: Scenario, start: int = 0, stop: int | None = None) -> Iterat
     >>> [list(case.coords.values()) for case in cases(parse_scenario(template("young_men")))]
     [[0.0], [0.25], [0.5], [0.75], [1.0]]
     """
-    yield from chosen_cases(scenario, range(number_of_cases(scenario))[start:stop])
+    yield from chosen_cases(scenario, range(scenario.sweep.number_of_cases())[start:stop])
 
 
 def chosen_cases(scenario: Scenario, numbers: Iterable[int]) -> Iterator[Case]:
@@ -74,7 +59,7 @@ def case_values(scenario: Scenario) -> dict[str, list[Value | None]]:
     """
     if not scenario.sweep:
         return {}
-    total = repeats = number_of_cases(scenario)
+    total = repeats = scenario.sweep.number_of_cases()
     columns: dict[str, list[Value | None]] = {}
     for path, values in scenario.sweep.axes.items():
         repeats //= len(values)
@@ -162,11 +147,11 @@ def axis_labels(scenario: Scenario) -> tuple[AxisLabel, ...]:
     """Short unique names, units and long names of all swept paths, in the order of `Sweep.paths`."""
     paths = scenario.sweep.paths
     names = _short_names(paths, (*_TAKEN, *scenario.outcomes))
-    labels = []
-    for path, name in zip(paths, names, strict=True):
-        units, meaning = _MEANING.get(path.rsplit(".", 1)[-1], ("", ""))
-        labels.append(AxisLabel(path, name, units, meaning or path, path in scenario.sweep.axes))
-    return tuple(labels)
+    meanings = [_MEANING.get(path.rsplit(".", 1)[-1], ("", path)) for path in paths]
+    return tuple(
+        AxisLabel(path, name, units, meaning, path in scenario.sweep.axes)
+        for path, name, (units, meaning) in zip(paths, names, meanings, strict=True)
+    )
 
 
 def _short_names(paths: Sequence[str], taken: Sequence[str]) -> list[str]:

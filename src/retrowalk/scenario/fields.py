@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from retrowalk.catalogue import components, modalities, outcomes, populations
@@ -35,11 +35,6 @@ def reference_speed(modality: str) -> float | None:
 def has_directions(modality: str) -> bool:
     """Whether a modality is done forward and backward."""
     return "backward" in components(modality)
-
-
-def component_name(modality: str, direction: str | None) -> str:
-    """The training component of a modality in a direction, such as ``walk_backward`` or ``cycling``."""
-    return components(modality)[direction or ""].name
 
 
 def only_for(holds: Callable[[str], object], modality: str) -> str:
@@ -119,33 +114,30 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole number; 2000.0 and 2e3 count as 2000, as a sweep's evenly spaced steps may need."""
+    """A whole number, or a string with a unit if it has a kind.
+
+    2000.0 and 2e3 count as 2000, as a sweep's evenly spaced steps may need.
+    """
 
     ge: int
     le: int
+    kind: KindName | None = None
 
     def read(self, value: object) -> object:
-        """Turn 6.0 into 6; pass the rest on."""
+        """Turn 6.0, or ``42 d`` in weeks, into 6; pass the rest on."""
+        if self.kind is not None:
+            value = Quantity(self.kind).read(value)
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         number = core_schema.int_schema(strict=True, ge=self.ge, le=self.le)
         return core_schema.no_info_before_validator_function(self.read, number)
 
-
-@dataclass(frozen=True, slots=True)
-class WholeQuantity(Whole):
-    """A whole number of the documented unit, or a string with a unit."""
-
-    kind: KindName
-
-    def read(self, value: object) -> object:
-        """Turn ``42 d`` into 6 weeks."""
-        return super(WholeQuantity, self).read(Quantity(self.kind).read(value))
-
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        if self.kind is None:
+            return handler(schema)
         return Quantity(self.kind).__get_pydantic_json_schema__(schema, handler)
 
 
@@ -172,27 +164,17 @@ class CatalogueName:
         return {"type": "string", "enum": list(self.names())}
 
 
-@dataclass(frozen=True, slots=True)
-class FreeText:
-    """One line of the user's own words, without characters that a terminal would obey."""
+def _printable(value: str) -> str:
+    # YAML's block scalars (> and |) end with a line break.
+    value = value.removesuffix("\n")
+    unsafe = unsafe_character(value)
+    if unsafe:
+        raise refuse(f"holds the character {unsafe}, which a terminal would obey and not show; leave it out")
+    return value
 
-    min_length: int = 0
-    max_length: int = 500
 
-    def check(self, value: str) -> str:
-        """Refuse a control or bidirectional character by its number; a line break at the end is dropped."""
-        # YAML's block scalars (> and |) end with a line break.
-        value = value.removesuffix("\n")
-        unsafe = unsafe_character(value)
-        if unsafe:
-            raise refuse(
-                f"holds the character {unsafe}, which a terminal would obey and not show; leave it out"
-            )
-        return value
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        text = core_schema.str_schema(strict=True, min_length=self.min_length, max_length=self.max_length)
-        return core_schema.no_info_after_validator_function(self.check, text)
+#: Of text in the user's own words: it holds no characters that a terminal would obey.
+PRINTABLE = AfterValidator(_printable)
 
 
 OutcomeName = Annotated[str, CatalogueName("outcome", outcomes)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -22,16 +22,22 @@ from retrowalk.scenario.fields import (
     ModalityName,
     Quantity,
     Whole,
-    WholeQuantity,
     exactly_one,
     has_directions,
     only_for,
     reference_speed,
     refuse,
 )
+from retrowalk.units import KINDS
 
 ProgressedField = Literal["minutes", "speed", "grade", "backward_share"]
-PROGRESSED_FIELDS: tuple[ProgressedField, ...] = ("minutes", "speed", "grade", "backward_share")
+#: What may change from week to week, and what it must stay within, whatever its rule.
+_PROGRESSED: dict[ProgressedField, Quantity] = {
+    "minutes": Quantity("minutes", ge=0, le=600),
+    "speed": Quantity("speed", ge=0.05, le=12),
+    "grade": Quantity("fraction", ge=-0.45, le=0.45),
+    "backward_share": Quantity("fraction", ge=0, le=1),
+}
 
 _STEP = re.compile(
     r"(?P<amount>[-+]\s*[0-9.:]+\s*[^\s0-9]*?)(?P<start>\s+of\s+(?:the\s+)?start)?"
@@ -43,7 +49,6 @@ _STEP = re.compile(
 STEP_PATTERN = (
     r"^\s*[-+]\s*[0-9.:]+.*\s(per|a|every|each)\s+([0-9]{1,3}\s+)?weeks?(,?\s+(up|down)\s+to\s+\S.*)?\s*$"
 )
-_QUANTITIES = ("add", "limit")
 _EXAMPLES = "'+10 % per week', '+1 per 2 weeks up to 20' or '+10 % of start per week'"
 
 
@@ -109,7 +114,7 @@ class Stepwise:
             return self._parse(value)
         if isinstance(value, dict):
             read = self.quantity.read
-            return {key: read(item) if key in _QUANTITIES else item for key, item in value.items()}
+            return {key: read(item) if key in ("add", "limit") else item for key, item in value.items()}
         return value
 
     def _parse(self, text: str) -> dict[str, Any]:
@@ -146,19 +151,20 @@ class Stepwise:
 class Progression(Block):
     """Rules of change by field; a field without a rule stays as it is."""
 
-    minutes: Annotated[Step, Stepwise(Quantity("minutes"))] | None = None
+    minutes: Annotated[Step, Stepwise(_PROGRESSED["minutes"])] | None = None
     """Duration, such as ``+1 min per week up to 20 min``."""
-    speed: Annotated[Step, Stepwise(Quantity("speed"))] | None = None
+    speed: Annotated[Step, Stepwise(_PROGRESSED["speed"])] | None = None
     """Forward speed, such as ``+10 % per week``."""
-    grade: Annotated[Step, Stepwise(Quantity("fraction"))] | None = None
+    grade: Annotated[Step, Stepwise(_PROGRESSED["grade"])] | None = None
     """Slope, such as ``+0.01 per week``."""
-    backward_share: Annotated[Step, Stepwise(Quantity("fraction"))] | None = None
+    backward_share: Annotated[Step, Stepwise(_PROGRESSED["backward_share"])] | None = None
     """Share done backwards, such as ``+0.1 per week up to 0.5``."""
 
-    def step(self, name: ProgressedField) -> Step | None:
-        """The rule of one field."""
-        step: Step | None = getattr(self, name)
-        return step
+    @property
+    def rules(self) -> dict[ProgressedField, Step]:
+        """The rules that are given, by field."""
+        given = self.model_fields_set
+        return {name: step for name in _PROGRESSED if name in given and (step := getattr(self, name))}
 
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -173,13 +179,6 @@ _HAVE: dict[str, Callable[[str], object]] = {
     "backward_share": has_directions,
     "match": has_directions,
 }
-#: What a progressed value must stay within, whatever its rule.
-_BOUNDS: dict[ProgressedField, tuple[float, float, str]] = {
-    "minutes": (0.0, 600.0, "min"),
-    "speed": (0.05, 12.0, "m/s"),
-    "grade": (-0.45, 0.45, "as a fraction"),
-    "backward_share": (0.0, 1.0, "as a fraction"),
-}
 
 
 class PlannedSession(Block):
@@ -189,13 +188,13 @@ class PlannedSession(Block):
 
     modality: ModalityName
     """What is done; only some modalities, walk and run among them, have a speed, a grade and a direction."""
-    minutes: Annotated[float, Quantity("minutes", ge=0, le=600)]
+    minutes: Annotated[float, _PROGRESSED["minutes"]]
     """Duration of one session [min]; 0 is no session."""
-    speed: Annotated[float, Quantity("speed", ge=0.05, le=12)] | None = None
+    speed: Annotated[float, _PROGRESSED["speed"]] | None = None
     """Forward speed [m/s]; left out: the modality's reference speed."""
-    grade: Annotated[float, Quantity("fraction", ge=-0.45, le=0.45)] = 0.0
+    grade: Annotated[float, _PROGRESSED["grade"]] = 0.0
     """Slope as a fraction."""
-    backward_share: Annotated[float, Quantity("fraction", ge=0, le=1)] = 0.0
+    backward_share: Annotated[float, _PROGRESSED["backward_share"]] = 0.0
     """Share of the minutes replaced by backward movement, 0 to 1."""
     match: Match = "time"
     """What the backward part has in common with the forward part it replaces."""
@@ -233,18 +232,19 @@ class PlannedSession(Block):
             days = [7 * i // count for i in range(count)]
         return tuple(day for day in days for _ in range(self.times_per_day))
 
-    def start(self, name: ProgressedField) -> float:
-        """The value of a field in the first week of the phase."""
-        if name == "speed":
-            return (reference_speed(self.modality) or 0.0) if self.speed is None else self.speed
-        value: float = getattr(self, name)
-        return value
+    def first_week(self) -> Session:
+        """The session as the model sees it in the first week of the phase."""
+        reference = reference_speed(self.modality)
+        if reference is None:
+            return Session(self.modality, self.minutes)
+        speed = reference if self.speed is None else self.speed
+        return Session(self.modality, self.minutes, speed, self.grade, self.backward_share, self.match)
 
 
 class Phase(Block):
     """Some weeks of the same plan; a phase without sessions is rest (detraining)."""
 
-    weeks: Annotated[int, WholeQuantity(0, 522, "weeks")]
+    weeks: Annotated[int, Whole(0, 522, "weeks")]
     """Length of the phase in whole weeks."""
     sessions: Annotated[tuple[PlannedSession, ...], Field(max_length=32)] = ()
     """Sessions of each week; those that fall on one day form one visit."""
@@ -256,81 +256,60 @@ class Phase(Block):
         faults = Faults()
         if sum(len(session.week_days()) for session in self.sessions) > MAX_SESSIONS_A_WEEK:
             faults.add(f"a week has more than {MAX_SESSIONS_A_WEEK} sessions", "sessions")
-        # Rules of change are monotone, so a phase's first and last week bound all others.
-        weeks = {0} if self.steady else {0, max(0, self.weeks - 1)}
-        for number, session in enumerate(self.sessions):
-            for name in PROGRESSED_FIELDS:
-                sentence = self._progression_problem(session, name)
+        for number, planned in enumerate(self.sessions):
+            first, rules = planned.first_week(), self._rules(planned)
+            for name, step in rules.items():
+                sentence = _step_problem(name, step, getattr(first, name), self.weeks)
                 if sentence:
-                    own = session.progression.step(name) is not None
-                    faults.add(sentence, *(("sessions", number) if own else ()), "progression", name)
+                    own = ("sessions", number) if name in planned.progression.rules else ()
+                    faults.add(sentence, *own, "progression", name)
             if not faults:
-                for week in sorted(weeks):
-                    sentence = _refusal(self.session(session, week))
-                    if sentence and (("sessions", number), sentence) not in faults:
-                        faults.add(sentence, "sessions", number)
+                # Rules of change are monotone, so a phase's first and last week bound all others.
+                ends = [_progressed(first, rules, week) for week in (0, max(0, self.weeks - 1))]
+                for sentence in filter(None, dict.fromkeys(map(_refusal, ends))):
+                    faults.add(sentence, "sessions", number)
         faults.refuse_any()
         return self
 
-    def step(self, session: PlannedSession, name: ProgressedField) -> Step | None:
-        """The rule for one field of one session: its own, else the phase's where it applies."""
-        step = session.progression.step(name) or self.progression.step(name)
-        applies = name not in _HAVE or _HAVE[name](session.modality)
-        return step if step is not None and applies else None
-
-    def value(self, session: PlannedSession, name: ProgressedField, week: int) -> float:
-        """A session's minutes, speed, grade or backward share in a week of this phase, counted from 0."""
-        step = self.step(session, name)
-        start = session.start(name)
-        return start if step is None else step.value(start, week)
-
-    def session(self, planned: PlannedSession, week: int) -> Session:
-        """A planned session as the model sees it in a week of this phase, counted from 0."""
-        minutes = self.value(planned, "minutes", week)
-        if reference_speed(planned.modality) is None:
-            return Session(planned.modality, minutes)
-        return Session(
-            planned.modality,
-            minutes,
-            self.value(planned, "speed", week),
-            self.value(planned, "grade", week),
-            self.value(planned, "backward_share", week),
-            planned.match,
-        )
+    def _rules(self, planned: PlannedSession) -> dict[ProgressedField, Step]:
+        """Rules of change of one session by field: its own, else the phase's where its modality has such."""
+        rules = self.progression.rules | planned.progression.rules
+        return {
+            name: step for name, step in rules.items() if name not in _HAVE or _HAVE[name](planned.modality)
+        }
 
     def weekly_sessions(self) -> Iterator[list[Session]]:
-        """Sessions of each week, in the order of the phase's list, as `session` gives them one by one."""
-        plan = []
-        for planned in self.sessions:
-            rules = [(name, self.step(planned, name)) for name in PROGRESSED_FIELDS]
-            plan.append((self.session(planned, 0), [(name, step) for name, step in rules if step]))
+        """Sessions of each week as the model sees them, in the order of the phase's list."""
+        plan = [(planned.first_week(), self._rules(planned)) for planned in self.sessions]
         for week in range(self.weeks):
-            yield [_progressed(first, rules, week) if rules else first for first, rules in plan]
+            yield [_progressed(first, rules, week) for first, rules in plan]
 
     @property
     def steady(self) -> bool:
         """Whether every week is like the first."""
-        return not any(self.step(planned, name) for planned in self.sessions for name in PROGRESSED_FIELDS)
-
-    def _progression_problem(self, session: PlannedSession, name: ProgressedField) -> str | None:
-        step = self.step(session, name)
-        if step is None or self.weeks == 0:
-            return None
-        if step.starts_beyond_limit(session.start(name)):
-            return f"the limit {step.limit:g} lies before the first value {session.start(name):g}"
-        low, high, unit = _BOUNDS[name]
-        last = self.value(session, name, self.weeks - 1)
-        if low <= last <= high:
-            return None
-        return (
-            f"in its week {self.weeks} {name} would be {last:g}, outside {low:g} to {high:g} {unit}; "
-            "add a limit such as 'up to ...'"
-        )
+        return not any(map(self._rules, self.sessions))
 
 
-def _progressed(first: Session, rules: Sequence[tuple[str, Step]], week: int) -> Session:
-    values: dict[str, Any] = {name: step.value(getattr(first, name), week) for name, step in rules}
-    return replace(first, **values)
+def _step_problem(name: ProgressedField, step: Step, start: float, weeks: int) -> str:
+    """Why a rule of change does not fit a field that starts with a value; empty where it does."""
+    if weeks == 0:
+        return ""
+    if step.starts_beyond_limit(start):
+        return f"the limit {step.limit:g} lies before the first value {start:g}"
+    quantity, last = _PROGRESSED[name], step.value(start, weeks - 1)
+    low, high = quantity.ge or 0.0, quantity.le or 0.0
+    if low <= last <= high:
+        return ""
+    unit = KINDS[quantity.kind].unit if quantity.kind != "fraction" else "as a fraction"
+    return (
+        f"in its week {weeks} {name} would be {last:g}, outside {low:g} to {high:g} {unit}; "
+        "add a limit such as 'up to ...'"
+    )
+
+
+def _progressed(first: Session, rules: dict[ProgressedField, Step], week: int) -> Session:
+    values: dict[str, Any] = {name: step.value(getattr(first, name), week) for name, step in rules.items()}
+    return replace(first, **values) if values else first
 
 
 @lru_cache(maxsize=256)
@@ -361,11 +340,6 @@ class Arm(Block):
     def total_days(self) -> int:
         """Length of the programme in days."""
         return 7 * sum(phase.weeks for phase in self.phases)
-
-    @property
-    def planned_sessions(self) -> int:
-        """Sessions on the list of each week, over all weeks: what laying the programme out takes."""
-        return sum(phase.weeks * len(phase.sessions) for phase in self.phases)
 
 
 def lay_out(arm: Arm) -> tuple[Visit, ...]:

@@ -15,7 +15,7 @@ from retrowalk import catalogue
 from retrowalk.errors import InputError
 from retrowalk.scenario.axes import MAX_CASES, Range, Sweep, Value, children, leaves, look_up, with_values
 from retrowalk.scenario.design import Adherence, ArmAdherence, Assess, Gain, ModelSettings, Population
-from retrowalk.scenario.fields import Block, Faults, FreeText, OutcomeName, Whole
+from retrowalk.scenario.fields import PRINTABLE, Block, Faults, OutcomeName, Whole
 from retrowalk.scenario.programme import Arm, Step
 from retrowalk.words import nearest, suggestion
 
@@ -30,7 +30,7 @@ class Scenario(Block):
 
     format: Literal["retrowalk-scenario/1"]
     """Name and version of this file format."""
-    title: Annotated[str, FreeText(max_length=200)] = ""
+    title: Annotated[str, Field(strict=True, max_length=200), PRINTABLE] = ""
     """What the scenario asks, in a few words."""
     seed: Annotated[int, Whole(ge=0, le=2**64 - 1)] = 0
     """Key of all random numbers; the same seed gives the same data."""
@@ -91,6 +91,12 @@ class Scenario(Block):
             completion_weeks=of_dropout.completion_weeks,
             dropout_per_week=of_dropout.dropout_per_week,
         )
+
+    @property
+    def planned_sessions(self) -> int:
+        """Sessions on the lists of all weeks of all arms: what laying the programmes out takes."""
+        phases = [phase for arm in self.arms.values() for phase in arm.phases]
+        return sum(phase.weeks * len(phase.sessions) for phase in phases)
 
     def canonical_json(self) -> str:
         """The validated scenario as JSON with every default and unit written out.
@@ -270,7 +276,7 @@ def _check_size(scenario: Scenario, faults: Faults) -> None:
             "population",
             "size",
         )
-    sessions = sum(arm.planned_sessions for arm in scenario.arms.values())
+    sessions = scenario.planned_sessions
     if sessions > MAX_SESSIONS:
         faults.add(
             f"the weeks of all arms list {sessions:,} sessions together; at most {MAX_SESSIONS:,} are "

@@ -1,18 +1,18 @@
-"""Where a scenario goes beyond the studies: of which training, in what, and from which day on."""
+"""What an arm prescribes, component by component, and from which day on that goes beyond the studies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from retrowalk.catalogue import populations
 from retrowalk.evidence import CENTRAL, Evidence, longest_follow_up, studied
-from retrowalk.support.prescribed import ComponentDose, Steps, prescription
-
-if TYPE_CHECKING:
-    from retrowalk.scenario import Age, Arm, Scenario
+from retrowalk.model.load import Session, split
+from retrowalk.scenario import Age, Arm, Scenario
 
 #: What can lie beyond the studies, in the order of the bits of ``o_extrapolation``.
 FLAGS = (
@@ -28,6 +28,101 @@ FLAGS = (
 _ITEMS = ("minutes", "sessions_week", "weeks", "speed")
 #: Part by which a value may pass a limit: units are converted on the way.
 _TOLERANCE = 1e-6
+
+#: (day, value): after this day at least once the value.
+Steps = tuple[tuple[int, float], ...]
+#: By component, its minutes on the longest day, sessions and fastest speed of one week.
+Week = dict[str, dict[str, float]]
+
+
+class ComponentDose(NamedTuple):
+    """How one component is trained.
+
+    `steps` holds, by item, each value that is more than all before: minutes on one day, sessions in one
+    week, weeks from the first to the last session so far (a week begun counts), speed [m/s]. `first` is the
+    day its first week begins.
+    """
+
+    component: str
+    first: int
+    steps: dict[str, Steps]
+
+
+class Prescription(NamedTuple):
+    """All that an arm prescribes until the last assessment, its components in the order they are begun.
+
+    `pauses` are (end, resumed): days between which nothing is trained after something was; the last one ends
+    with the last assessment.
+    """
+
+    doses: tuple[ComponentDose, ...]
+    pauses: tuple[tuple[int, int], ...]
+
+
+@lru_cache(maxsize=256)
+def prescription(arm: Arm, last_day: int) -> Prescription:
+    """What an arm prescribes to those who attend every visit.
+
+    Examples
+    --------
+    >>> session = {"modality": "cycling", "per_week": 2, "minutes": 30}
+    >>> arm = Arm.model_validate({"phases": [{"weeks": 2, "sessions": [session]}, {"weeks": 2}]})
+    >>> doses, pauses = prescription(arm, 28)
+    >>> doses[0].steps["minutes"], doses[0].steps["weeks"], pauses
+    (((0, 30.0),), ((0, 1.0), (7, 2.0)), ((14, 28),))
+    """
+    steps: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    weeks: defaultdict[str, list[int]] = defaultdict(list)
+    busy: list[int] = []
+    for week, repeated, doses in _weeks(arm, last_day):
+        busy += range(week, week + repeated) if doses else ()
+        for component, items in doses.items():
+            weeks[component] += range(week, week + repeated)
+            known = steps.setdefault(component, {item: [] for item in items})
+            for item, value in items.items():
+                if not known[item] or value > known[item][-1][1]:
+                    known[item].append((7 * week, value))
+    pauses = [(7 * (one + 1), 7 * other) for one, other in pairwise(busy) if other > one + 1]
+    if busy:
+        pauses.append((7 * (busy[-1] + 1), last_day))
+    component_doses = []
+    for component, rising in steps.items():
+        first = weeks[component][0]
+        rising["weeks"] = [(7 * week, week + 1.0 - first) for week in weeks[component]]
+        by_item = {item: tuple(values) for item, values in rising.items()}
+        component_doses.append(ComponentDose(component, 7 * first, by_item))
+    return Prescription(tuple(component_doses), tuple(pauses))
+
+
+def _weeks(arm: Arm, last_day: int) -> Iterator[tuple[int, int, Week]]:
+    """(week, how many weeks alike, what each component gets) up to the last assessment."""
+    begun = 0
+    for phase in arm.phases:
+        assessed = min(phase.weeks, -(-(last_day - 7 * begun) // 7))
+        days = [planned.week_days() for planned in phase.sessions]
+        steady = phase.steady
+        weeks = range(min(assessed, 1) if steady else assessed)
+        for week, sessions in zip(weeks, phase.weekly_sessions(), strict=False):
+            yield begun + week, assessed if steady else 1, _week_of(sessions, days)
+        begun += phase.weeks
+
+
+def _week_of(sessions: list[Session], days_of: list[tuple[int, ...]]) -> Week:
+    minutes: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+    count: defaultdict[str, int] = defaultdict(int)
+    speeds: dict[str, float] = {}
+    for session, days in zip(sessions, days_of, strict=True):
+        for component, bout in split(session).items():
+            for day in days:
+                minutes[component][day] += bout.minutes
+            count[component] += len(days)
+            if bout.speed is not None:
+                speeds[component] = max(bout.speed, speeds.get(component, 0.0))
+    return {
+        component: {"minutes": max(by_day.values()), "sessions_week": float(count[component])}
+        | ({"speed": speeds[component]} if component in speeds else {})
+        for component, by_day in minutes.items()
+    }
 
 
 class Finding(NamedTuple):
@@ -103,8 +198,14 @@ def findings(
     trained = [dose for dose in doses if dose.component not in own]
     ages = central_ages(preset, age)
     beyond_doses = [one for dose in trained for one in _of_component(dose, outcome, preset, ages, evidence)]
-    late = _followed_too_long(pauses, outcome, evidence) if trained else None
-    return tuple([*beyond_doses, late] if late else beyond_doses)
+    longest = longest_follow_up(outcome, evidence=evidence)
+    followed = int(longest[0]) if longest else 0
+    late = [
+        Finding("follow_up", "", ((end + followed, float(end)),))
+        for end, resumed in pauses
+        if trained and resumed > end + followed
+    ]
+    return (*beyond_doses, *late[:1])
 
 
 def _of_component(
@@ -122,17 +223,6 @@ def _of_component(
             yield Finding(item, dose.component, tuple(step for step in steps if step[1] > most))
     if not known.dose_stated:
         yield Finding("dose_assumed", dose.component, begun)
-
-
-def _followed_too_long(
-    pauses: Iterable[tuple[int, int]], outcome: str, evidence: Evidence | None
-) -> Finding | None:
-    longest = longest_follow_up(outcome, evidence=evidence)
-    limit = int(longest[0]) if longest else 0
-    for end, resumed in pauses:
-        if resumed > end + limit:
-            return Finding("follow_up", "", ((end + limit, float(end)),))
-    return None
 
 
 @lru_cache(maxsize=64)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from retrowalk.catalogue import modalities, populations
 from retrowalk.evidence import Evidence, Studied, load_evidence, longest_follow_up, studied
-from retrowalk.scenario import Scenario, chosen_cases, number_of_cases
+from retrowalk.scenario import Scenario, chosen_cases
 from retrowalk.support.beyond import Finding, beyond, central_ages
 
 #: Cases of a sweep that are looked at; of more, so many spread evenly.
@@ -41,8 +42,7 @@ class CaseSample:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Furthest:
+class _Furthest(NamedTuple):
     """The case that goes furthest in one respect, and what each case prescribes in it."""
 
     finding: Finding
@@ -54,17 +54,13 @@ def sample_cases(
     whole: Scenario, numbers: Sequence[int] | None = None, *, at_most: int = MOST_CASES
 ) -> CaseSample:
     """The cases with these numbers, all unless some are named; of more than `at_most`, some spread evenly."""
-    known = range(number_of_cases(whole)) if numbers is None else numbers
+    known = range(whole.sweep.number_of_cases()) if numbers is None else numbers
     step = max(1, -(-len(known) // at_most))
     chosen = dict.fromkeys([*known[::step], *known[-1:]])
     scenarios = [case.scenario for case in chosen_cases(whole, chosen)]
-    while len(scenarios) > 1 and sum(map(_planned_sessions, scenarios)) > MOST_SESSIONS:
+    while len(scenarios) > 1 and sum(one.planned_sessions for one in scenarios) > MOST_SESSIONS:
         scenarios = scenarios[::2]
     return CaseSample(scenarios, len(known))
-
-
-def _planned_sessions(scenario: Scenario) -> int:
-    return sum(arm.planned_sessions for arm in scenario.arms.values())
 
 
 def sentences(
@@ -77,16 +73,7 @@ def sentences(
 ) -> list[str]:
     """What was prescribed up to a day beyond the studies of an outcome, and what was studied instead.
 
-    Parameters
-    ----------
-    cases : CaseSample
-    outcome : str
-    day : int
-        Day of an assessment.
-    flags : mapping of arm to collection of str, optional
-        What is said of each arm; all of `ASPECTS` unless given.
-    evidence : Evidence, optional
-        Studies to compare with; the package's own unless given.
+    `flags` are what is said of each arm, all of `ASPECTS` unless given.
 
     Examples
     --------
@@ -146,28 +133,23 @@ class _Comparison:
                 if one.since >= self.day:
                     continue
                 key, value = (one.component, one.flag), one.value_at(self.day)
-                known = most.get(key)
-                if known is None:
-                    most[key] = _Furthest(one, scenario, (value,))
-                elif value > max(known.values):
-                    most[key] = _Furthest(one, scenario, (*known.values, value))
-                else:
-                    most[key] = _Furthest(known.finding, known.scenario, (*known.values, value))
+                known = most.get(key) or _Furthest(one, scenario, ())
+                further = value > max(known.values, default=value)
+                finding, case = (one, scenario) if further else (known.finding, known.scenario)
+                most[key] = _Furthest(finding, case, (*known.values, value))
         return most
 
     def clauses(self, arm: str, flags: Collection[str]) -> Iterator[tuple[str, str]]:
         """(component, clause) of each thing an arm goes beyond."""
-        most = self.furthest(arm)
+        most, looked_at, total = self.furthest(arm), len(self.cases.scenarios), self.cases.total
         for (component, flag), case in most.items():
             # Other people are mostly of another age.
             if flag in flags and flag in ASPECTS and (flag != "age" or (component, "condition") not in most):
-                yield component, self._clause(case) + self._how_often(len(case.values))
-
-    def _how_often(self, count: int) -> str:
-        looked_at, total = len(self.cases.scenarios), self.cases.total
-        if count == looked_at:
-            return ""
-        return ", in some of the cases" if looked_at < total else f", in {count} of {total} cases"
+                clause = self._clause(case)
+                if len(case.values) < looked_at:
+                    some = "some of the" if looked_at < total else f"{len(case.values)} of {total}"
+                    clause += f", in {some} cases"
+                yield component, clause
 
     def _clause(self, case: _Furthest) -> str:
         """What had been prescribed up to the day, and what was studied instead."""
@@ -178,9 +160,10 @@ class _Comparison:
         if known.arms == 0:
             return "no training study measured this"
         if one.flag == "condition":
-            others = [_people(name) for name in known.populations]
+            labels = [populations()[name].label for name in (people.preset, *known.populations)]
+            preset, *others = map(_mid_sentence, labels)
             where = " and ".join(filter(None, [", ".join(others[:-1]), *others[-1:]])) or "other people"
-            return f"not studied in {_people(people.preset)}, only in {where}"
+            return f"not studied in {preset}, only in {where}"
         if one.flag == "age":
             low, high = central_ages(people.preset, people.age)
             return f"ages {low:.0f} to {high:.0f}: {self._ages(known, low)}"
@@ -235,26 +218,16 @@ def _grouped(arms_of: Mapping[tuple[str, str], Sequence[str]], arms_in_all: int)
     components_of: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (component, clause), arms in arms_of.items():
         components_of.setdefault((clause, tuple(arms)), []).append(component)
-    lines: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    clauses_of: dict[str, list[str]] = {}
     for (clause, arms), components in components_of.items():
-        lines.setdefault((tuple(components), arms), []).append(clause)
-    return [
-        f"{_subject(components, arms, arms_in_all)}: {'; '.join(clauses)}."
-        for (components, arms), clauses in lines.items()
-    ]
-
-
-def _subject(components: Sequence[str], arms: Sequence[str], arms_in_all: int) -> str:
-    where = "all arms" if len(arms) == arms_in_all > 1 else ", ".join(arms)
-    return f"{_listed(components)} ({where})" if any(components) else where
+        where = "all arms" if len(arms) == arms_in_all > 1 else ", ".join(arms)
+        subject = f"{_listed(components)} ({where})" if any(components) else where
+        clauses_of.setdefault(subject, []).append(clause)
+    return [f"{subject}: {'; '.join(clauses)}." for subject, clauses in clauses_of.items()]
 
 
 def _listed(components: Sequence[str]) -> str:
     return ", ".join(_mid_sentence(modalities()[name].label) for name in components if name)
-
-
-def _people(population: str) -> str:
-    return _mid_sentence(populations()[population].label)
 
 
 def _mid_sentence(label: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from retrowalk.errors import InputError
-from retrowalk.scenario import Scenario, axis_labels, case_values, cases, chosen_cases, number_of_cases
+from retrowalk.scenario import Scenario, axis_labels, case_values, cases, chosen_cases
 from retrowalk.simulation.compute import processors
 from retrowalk.simulation.memory import (
     free_memory,
@@ -57,7 +57,10 @@ SECONDS_TO_START = 4.0
 def template(scenario: Scenario) -> Table:
     """The whole sweep's result without numbers: shapes of the first case, coordinates of all."""
     first, axes = next(cases(scenario)).scenario, axis_labels(scenario)
-    values: dict[str, list[Any]] = {"case": list(range(number_of_cases(scenario))), **case_values(scenario)}
+    values: dict[str, list[Any]] = {
+        "case": list(range(scenario.sweep.number_of_cases())),
+        **case_values(scenario),
+    }
     one = {name: along[:1] for name, along in values.items()}
     block = tabulate(imagine(Shape.of(first), 1), first, one, axes, attributes(scenario))
     return block.widened(tabulate({}, first, values, axes, {}, only="case").coords)
@@ -72,7 +75,7 @@ def work_of(scenario: Scenario) -> float:
 
 def most_per_block(scenario: Scenario) -> int:
     """Upper limit of cases per block: tens of blocks that keep workers busy, and none that runs long."""
-    work, total = work_of(next(cases(scenario)).scenario), number_of_cases(scenario)
+    work, total = work_of(next(cases(scenario)).scenario), scenario.sweep.number_of_cases()
     shared = max(total // 32, min(total // 8, max(4, int(LEAST_WORK / work))))
     return max(1, min(shared, BLOCK_CASES, int(BLOCK_WORK / work)))
 
@@ -91,7 +94,7 @@ def check_cases(scenario: Scenario) -> None:
 
 def _sample(scenario: Scenario, count: int) -> Iterator[Scenario]:
     """Scenarios of some cases, spread evenly over the sweep."""
-    total = number_of_cases(scenario)
+    total = scenario.sweep.number_of_cases()
     numbers = np.unique(np.linspace(0, total - 1, min(total, count)).round().astype(int)).tolist()
     return (case.scenario for case in chosen_cases(scenario, numbers))
 
@@ -185,7 +188,7 @@ def plan(
     memory, disk : int, optional
         Bytes to reckon with in place of those that are free.
     """
-    samples, total = list(_sample(scenario, LOOKED_AT)), number_of_cases(scenario)
+    samples, total = list(_sample(scenario, LOOKED_AT)), scenario.sweep.number_of_cases()
     largest = max(samples, key=lambda case: case.population.size)
     shape, block = Shape.of(largest), min(block, total)
     threads_each = 1 if workers else threads or processors()
