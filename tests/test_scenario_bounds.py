@@ -39,33 +39,37 @@ def arms(count: int, sessions: int, *, weeks: int = 6, more: str = "") -> str:
     return text
 
 
-def hypercube(points: int, paths: int) -> str:
+def hypercube(points: int, paths: int, of: str = arms(30, 8)) -> str:
     sessions = [f"arms.a{arm}.phases.0.sessions.{number}" for arm in range(30) for number in range(8)]
     over = [f"  {session}.{name}: {list(ends)}\n" for session in sessions for name, ends in ENDS.items()]
-    return HEAD + arms(30, 8) + f"sweep:\n latin_hypercube: {points}\n over:\n" + "".join(over[:paths])
+    return HEAD + of + f"sweep:\n latin_hypercube: {points}\n over:\n" + "".join(over[:paths])
 
 
 PROGRESS = ", match: intensity, progression: {minutes: '+0.1 per week', speed: '+0.0001 per week'}"
 FILES = {
     "a million points over 900 paths": (hypercube(1_000_000, 900), "values; at most"),
-    "as many points over 900 paths as are drawn": (hypercube(3_333, 900), ": fine: "),
-    "as many points over 5 paths as are drawn": (hypercube(600_000, 5), ": fine: "),
+    "as many points over 500 paths as are drawn": (hypercube(4_000, 500), ": fine: "),
+    "900 paths": (hypercube(10, 900), "900 paths are swept; at most 500 can be"),
+    "as many points over 5 paths as are drawn": (hypercube(400_000, 5), ": fine: "),
+    "500 paths in a thousand sessions": (
+        hypercube(4_000, 500, of=arms(60, 20)), ": fine: ",
+    ),
     "an axis of 15 000 values": (
         HEAD + arms(1, 1) + "sweep:\n arms.a0.phases.0.sessions.0.minutes: "
         + str([5 + number / 100 for number in range(15_000)]) + "\n",
         ": fine: ",
     ),
-    "10^20000 cases": (
+    "10^9000 cases": (
         HEAD + arms(60, 8) + "sweep:\n" + "".join(
             f" arms.a{i % 60}.phases.0.sessions.{i // 60}.{name}: {{from: 0, to: 1, steps: {10**18}}}\n"
-            for i in range(280) for name in ENDS
+            for i in range(125) for name in ENDS
         ),
         "cases; at most 1,000,000 are run",
     ),
-    "1 500 paths that lead nowhere": (
+    "500 paths that lead nowhere": (
         HEAD + arms(60, 8) + "sweep:\n"
-        + "".join(f" arms.a{i % 60}.phases.0.sessions.{i % 8}.minute{i}: [1, 2]\n" for i in range(1500)),
-        "and 1451 more problems",
+        + "".join(f" arms.a{i % 60}.phases.0.sessions.{i % 8}.minute{i}: [1, 2]\n" for i in range(500)),
+        "and 451 more problems",
     ),
     "9 000 unknown keys": (
         HEAD + arms(1, 1) + "".join(f"key{i}: 1\n" for i in range(9000)), "and 8950 more problems",

@@ -23,7 +23,7 @@ _SAME = ("digest", "results_version", "parameters")
 #: Endings of files that a netCDF file must not pass itself off as.
 _OTHER_FORMATS = frozenset({".zarr", ".csv", ".tsv", ".xlsx", ".json", ".txt", ".yaml", ".yml"})
 #: Cases of a sweep that `check` looks at for what goes beyond the studies.
-CASES_CHECKED = 30
+CASES_CHECKED = 20
 
 
 def read_scenario(file: str, *, settings: Sequence[str] = (), axes: Sequence[str] = ()) -> Scenario:

@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator
 from retrowalk.scenario.fields import Block, Faults, Whole, refuse
 
 MAX_CASES = 1_000_000
-#: Points times paths of a Latin hypercube: drawn within about a third of a second, 24 MB.
-MAX_DRAWN = 3_000_000
+#: Swept paths: each of their values is tried when a file is read.
+MAX_PATHS = 500
+#: Points times paths of a Latin hypercube: drawn within about a quarter of a second, 16 MB.
+MAX_DRAWN = 2_000_000
 #: Parsing bounds on one axis; the limit that matters is the one on the product of all.
 _MAX_STEPS = 10**18
 #: Values from which on NumPy draws a Latin hypercube; below, importing it would take longer.
@@ -93,6 +95,8 @@ class Sweep(Block):
         faults = Faults()
         if (self.latin_hypercube is None) != (not self.over):
             faults.add("latin_hypercube and over go together: {latin_hypercube: 100, over: {PATH: [0, 1]}}")
+        if len(self.paths) > MAX_PATHS:
+            faults.add(f"{len(self.paths)} paths are swept; at most {MAX_PATHS} can be")
         drawn = (self.latin_hypercube or 0) * len(self.over)
         if drawn > MAX_DRAWN:
             faults.add(

@@ -164,6 +164,8 @@ class Progression(Block):
     def rules(self) -> dict[ProgressedField, Step]:
         """The rules that are given, by field."""
         given = self.model_fields_set
+        if not given:  # most often so, and asked again for every case of a sweep
+            return {}
         return {name: step for name in _PROGRESSED if name in given and (step := getattr(self, name))}
 
 
