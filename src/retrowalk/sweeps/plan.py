@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +25,7 @@ from retrowalk.simulation.memory import (
 )
 from retrowalk.simulation.provenance import attributes
 from retrowalk.simulation.table import Shape, Table, imagine, tabulate
-from retrowalk.store import suggest_files
+from retrowalk.store import is_url, suggest_files
 
 #: Bytes that a block may take before compression. Small beside what the program itself takes, so that
 #: memory does not grow with the number of cases.
@@ -66,28 +67,18 @@ def template(scenario: Scenario) -> Table:
     return block.widened(tabulate({}, first, values, axes, {}, only="case").coords)
 
 
-def work_of(scenario: Scenario) -> float:
-    """Member-arm-outcome-day-draws of one case, over all replicates."""
-    shape = Shape.of(scenario)
-    members = scenario.population.size * shape.draws * shape.replicates
-    return float(members) * len(shape.arms) * len(shape.outcomes) * (shape.days[-1] + 1)
-
-
 def most_per_block(scenario: Scenario) -> int:
     """Upper limit of cases per block: tens of blocks that keep workers busy, and none that runs long."""
-    work, total = work_of(next(cases(scenario)).scenario), scenario.sweep.number_of_cases()
+    first, total = next(cases(scenario)).scenario, scenario.sweep.number_of_cases()
+    shape = Shape.of(first)
+    members = first.population.size * shape.draws * shape.replicates
+    work = float(members) * len(shape.arms) * len(shape.outcomes) * (shape.days[-1] + 1)
     shared = max(total // 32, min(total // 8, max(4, int(LEAST_WORK / work))))
     return max(1, min(shared, BLOCK_CASES, int(BLOCK_WORK / work)))
 
 
 def check_cases(scenario: Scenario) -> None:
-    """Validate the cases before the first one runs: all, or ten thousand spread evenly over a longer sweep.
-
-    Raises
-    ------
-    DocumentError
-        At the first combination of values that is no valid scenario.
-    """
+    """Validate the cases before the first one runs: all, or `TRIED` spread evenly over a longer sweep."""
     for _ in _sample(scenario, TRIED):
         pass
 
@@ -143,13 +134,7 @@ class Plan:
     problem: str | None
 
     def check(self) -> None:
-        """Refuse a sweep that does not fit.
-
-        Raises
-        ------
-        InputError
-            With `problem`.
-        """
+        """Refuse a sweep that does not fit: raises `InputError` with `problem`."""
         if self.problem:
             raise InputError(self.problem)
 
@@ -159,7 +144,7 @@ def plan(
     *,
     block: int,
     files: int | None = None,
-    store: Path | None = None,
+    store: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     workers: int = 0,
     timed: bool = True,
@@ -167,33 +152,20 @@ def plan(
     memory: int | None = None,
     disk: int | None = None,
 ) -> Plan:
-    """Work out what a sweep takes.
+    """Work out what a sweep takes, with `block` cases per block.
 
-    Parameters
-    ----------
-    scenario : Scenario
-        With its sweep.
-    block : int
-        Cases per block.
-    files : int, optional
-        Files of data of the finished store; worked out where it is left out.
-    store : Path, optional
-        Where it will lie, for the space there.
-    threads, workers : int
-        As in `sweep`.
-    timed : bool
-        Run a few small cases for about a second to estimate time and compression.
-    cases_done : int
-        Cases that are on the disk already.
-    memory, disk : int, optional
-        Bytes to reckon with in place of those that are free.
+    `timed` runs a few small cases for about a second to estimate time and compression. `cases_done` cases
+    count as on the disk already. `memory` and `disk` stand for the bytes that are free.
     """
     samples, total = list(_sample(scenario, LOOKED_AT)), scenario.sweep.number_of_cases()
     largest = max(samples, key=lambda case: case.population.size)
     shape, block = Shape.of(largest), min(block, total)
     threads_each = 1 if workers else threads or processors()
     files = files or suggest_files(template(scenario), block)
-    free, room = memory or free_memory(), disk or _free_disk(store)
+    free, room = memory or free_memory(), disk
+    if room is None and store is not None and not is_url(store):
+        with suppress(OSError):
+            room = shutil.disk_usage(Path(store).absolute().parent).free
     numbers, undone = result_bytes(shape, total), 1 - cases_done / total
     each, seconds, ratio = None, None, 0.9  # random numbers hardly compress
     if timed:
@@ -202,12 +174,11 @@ def plan(
         begin = max(0, (total - TIMED) // 2)
         neighbours = [case.scenario for case in cases(scenario, begin, begin + min(TIMED, block))]
         mean_members = float(np.mean([case.population.size for case in samples]))
-        each = seconds_per_case(neighbours, stopwatch=lambda some: time_cases(some, threads_each))(
+        each = seconds_per_case(neighbours, stopwatch=lambda some: time_cases(some, threads_each)[0])(
             mean_members
         )
-        packing = time_packing(neighbours[0], threads_each)
-        ratio = packing.ratio
-        per_byte = packing.seconds_per_byte + SECONDS_PER_BYTE * ratio
+        ratio, packing = time_packing(neighbours[0], threads_each)
+        per_byte = packing + SECONDS_PER_BYTE * ratio
         writing = numbers / total * per_byte + SECONDS_PER_FILE * (1 / block + files / total)
         # More workers than processors are no faster.
         at_once = max(1, min(workers, processors()))
@@ -226,14 +197,6 @@ def plan(
         free_memory=free, free_disk=room, seconds_per_case=each, seconds=seconds, threads=threads_each,
         workers=workers, problem=problem,
     )  # fmt: skip
-
-
-def _free_disk(store: Path | None) -> int | None:
-    """Bytes free where the store will lie; None where that cannot be told."""
-    if store is not None:
-        with suppress(OSError):
-            return shutil.disk_usage(store.absolute().parent).free
-    return None
 
 
 def _disk_problem(scenario: Scenario, needed: int, free: int | None) -> str | None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrowalk.errors import InputError, RunError
 from retrowalk.scenario import Scenario, cases
 from retrowalk.simulation.compute import Progress
 from retrowalk.simulation.provenance import digests
-from retrowalk.store import StoreStatus, create, is_url, open_results, status, suggest_block, suggest_files
-from retrowalk.sweeps.jobs import Job, never
+from retrowalk.store import StoreStatus, create, open_results, status, suggest_block, suggest_files
 from retrowalk.sweeps.plan import BLOCK_BYTES, Plan, check_cases, most_per_block, plan, template
 from retrowalk.sweeps.timing import compile_kernels
-from retrowalk.sweeps.workers import check_choice, start_workers
+from retrowalk.sweeps.workers import Job, check_choice, start_workers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +40,7 @@ def sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] | None = None,
 ) -> xr.Dataset:
     """Run every case of a scenario's sweep into a Zarr store and open it.
 
@@ -113,7 +111,7 @@ def fill_store(
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] | None = None,
     compiling: Callable[[], None] | None = None,
 ) -> None:
     """What `sweep` does, without opening the results: xarray need not be imported.
@@ -129,7 +127,10 @@ def fill_store(
     if known is None:
         check_cases(scenario)
     if known is None or known.state != "finished":
-        _plan(scenario, block, files, store, known, threads, (workers or 0) if local else 0).check()
+        plan(
+            scenario, block=block, files=files, store=store, threads=threads,
+            workers=(workers or 0) if local else 0, timed=False, cases_done=known.finished if known else 0,
+        ).check()  # fmt: skip
     with create(store, shape, digests=wanted, block=block, overwrite=overwrite, repair=repair) as writer:
         if writer.state == "unfinished" and not resume:
             raise InputError(f"{store}: holds an unfinished sweep; let it resume or use overwrite")
@@ -137,10 +138,10 @@ def fill_store(
             return
         if local:
             compile_kernels(next(cases(scenario)).scenario, compiling)
-        with start_workers(threads, client, workers, scheduler) as chosen:
-            job = Job(writer, scenario, stop, progress)
+        with start_workers(threads, client, workers, scheduler) as compute_blocks:
+            job = Job(writer, scenario, stop or (lambda: False), progress)
             try:
-                chosen.compute(job)
+                compute_blocks(job)
             finally:
                 job.close()
         if missing := writer.missing():
@@ -161,7 +162,10 @@ def plan_sweep(
     """
     known = _status_of(store, digests(scenario)) if store is not None else None
     block, files = _block_and_files(scenario, template(scenario), known)
-    return _plan(scenario, block, files, store, known, threads, workers or 0, timed=True)
+    return plan(
+        scenario, block=block, files=files, store=store, threads=threads, workers=workers or 0,
+        cases_done=known.finished if known else 0,
+    )  # fmt: skip
 
 
 def _block_and_files(scenario: Scenario, shape: Table, known: StoreStatus | None) -> tuple[int, int]:
@@ -170,24 +174,6 @@ def _block_and_files(scenario: Scenario, shape: Table, known: StoreStatus | None
         return known.block, known.files
     block = suggest_block(shape, memory=BLOCK_BYTES, most=most_per_block(scenario))
     return block, suggest_files(shape, block)
-
-
-def _plan(
-    scenario: Scenario,
-    block: int,
-    files: int,
-    store: str | os.PathLike[str] | None,
-    known: StoreStatus | None,
-    threads: int | None,
-    workers: int,
-    *,
-    timed: bool = False,
-) -> Plan:
-    folder = None if store is None or is_url(store) else Path(store)
-    return plan(
-        scenario, block=block, files=files, store=folder, threads=threads, workers=workers, timed=timed,
-        cases_done=known.finished if known else 0,
-    )  # fmt: skip
 
 
 def _status_of(store: str | os.PathLike[str], wanted: dict[str, str]) -> StoreStatus | None:

@@ -1,5 +1,7 @@
-"""Compute blocks on Dask workers, of this machine or of a cluster: each writes its own files, and only small
-records come back. Who computes changes no number.
+"""Compute the missing blocks of a sweep, on threads of this process or on Dask workers.
+
+Each worker, of this machine or of a cluster, writes its own files, and only small records come back. Who
+computes changes no number.
 """
 
 from __future__ import annotations
@@ -10,18 +12,17 @@ import queue
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
 from retrowalk.scenario import Scenario, cases, scenario_from_json
-from retrowalk.simulation.compute import compute
+from retrowalk.simulation.compute import Progress, compute
 from retrowalk.simulation.provenance import digests
-from retrowalk.store import BlockRecord, BlockWriter, differing
-from retrowalk.sweeps.jobs import Job, LocalThreads
+from retrowalk.store import BlockRecord, BlockWriter, Writer, differing
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,18 +41,54 @@ LOST_AFTER = 10.0
 COUNT_EVERY = 2.0
 
 
+@dataclass
+class Job:
+    """One sweep on its way into a store that this process alone writes.
+
+    `stop` is called between blocks: once it returns True no further block is begun. `progress` gets
+    (cases in the store, cases in all).
+    """
+
+    writer: Writer
+    scenario: Scenario
+    stop: Callable[[], bool]
+    progress: Progress | None
+    done: int = field(init=False)
+    computed: int = field(init=False, default=0)
+    started: float = field(init=False, default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        layout = self.writer.layout
+        self.done = sum(layout.size_of(number) for number in self.writer.finished())
+        self.report()
+
+    def report(self) -> None:
+        """Report the cases that are in the store: what is computed and not recorded would be lost."""
+        if self.progress:
+            self.progress(self.done, self.writer.layout.cases)
+
+    def finish(self, record: BlockRecord) -> None:
+        """Record a block whose files are durable."""
+        self.writer.record(record)
+        size = self.writer.layout.size_of(record.block)
+        self.done += size
+        self.computed += size
+        self.report()
+
+    def close(self) -> None:
+        """Note how fast it went, beside the results and not in them."""
+        if self.computed:
+            self.writer.note_speed(self.computed, time.monotonic() - self.started)
+
+
+#: Computes the missing blocks of a job; returns early when the job is to stop.
+ComputeBlocks = Callable[[Job], None]
+
+
 def check_choice(
     threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
 ) -> None:
-    """Refuse a contradiction before anything is started.
-
-    Raises
-    ------
-    InputError
-        When several of client, workers and scheduler are given, or one of them with threads.
-    MissingExtraError
-        When Dask is needed and not installed.
-    """
+    """Refuse a contradiction, or Dask that is needed and not installed, before anything is started."""
     choices = {"client": client, "workers": workers, "scheduler": scheduler}
     given = [name for name, value in choices.items() if value is not None]
     if len(given) > 1:
@@ -71,16 +108,37 @@ def check_choice(
 @contextmanager
 def start_workers(
     threads: int | None, client: Client | None, workers: int | None, scheduler: str | None
-) -> Iterator[LocalThreads | DaskWorkers]:
+) -> Iterator[ComputeBlocks]:
     """Start or reach those who compute, for as long as the sweep runs."""
     if workers is not None:
         with local_client(workers) as started:
-            yield DaskWorkers(started)
+            yield partial(_compute_on_workers, client=started)
     elif scheduler is not None:
-        with remote_client(scheduler) as reached:
-            yield DaskWorkers(reached)
+        with _remote_client(scheduler) as reached:
+            yield partial(_compute_on_workers, client=reached)
+    elif client is not None:
+        yield partial(_compute_on_workers, client=client)
     else:
-        yield LocalThreads(threads) if client is None else DaskWorkers(client)
+        yield partial(_compute_on_threads, threads=threads)
+
+
+def _compute_on_threads(job: Job, threads: int | None) -> None:
+    layout = job.writer.layout
+    for number in job.writer.missing():
+        if job.stop():
+            return
+        part, count = layout.cases_of(number), layout.size_of(number)
+        chosen = cases(job.scenario, part.start, part.stop)
+        result = compute(chosen, job.scenario, count=count, threads=threads)
+        job.finish(job.writer.blocks.write(number, result))
+
+
+def _compute_on_workers(job: Job, client: Client) -> None:
+    blocks = _BlocksInFlight(job, client)
+    try:
+        blocks.run()
+    finally:
+        blocks.abandon()
 
 
 @contextmanager
@@ -102,15 +160,9 @@ def local_client(workers: int) -> Iterator[Client]:
     with dask.config.set(settings):
         with _interrupts_held_back():
             cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                protocol="tls://",
-                security=Security.temporary(),
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
+                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", protocol="tls://",
+                security=Security.temporary(), dashboard_address=None, silence_logs=logging.CRITICAL,
+            )  # fmt: skip
         with cluster, Client(cluster) as client:
             # Where signals cannot be held back, on Windows, workers are told to leave Ctrl-C to us.
             client.run(_ignore_interrupts)
@@ -146,21 +198,14 @@ def _ignore_interrupts() -> None:
 
 def _silence() -> None:
     """Keep Dask from logging tracebacks about lost connections: what matters becomes an error of ours."""
-    names = ("distributed", "tornado", *logging.root.manager.loggerDict)
-    for name in names:
+    for name in ("distributed", "tornado", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("distributed", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
-def remote_client(address: str) -> Iterator[Client]:
-    """Reach a scheduler that is running.
-
-    Raises
-    ------
-    RunError
-        When there is none at the address.
-    """
+def _remote_client(address: str) -> Iterator[Client]:
+    """Reach a scheduler that is running."""
     from distributed import Client
 
     _silence()
@@ -181,19 +226,8 @@ def remote_client(address: str) -> Iterator[Client]:
 def run_block(text: str, blocks: BlockWriter, number: int) -> BlockRecord:
     """What a worker does: compute one block and write its files.
 
-    Parameters
-    ----------
-    text : str
-        Canonical JSON of the whole scenario.
-    blocks : BlockWriter
-        Of the store, which the worker must be able to reach.
-    number : int
-        The block.
-
-    Raises
-    ------
-    RunError
-        When this worker would compute other results, or does not see the store.
+    `text` is the canonical JSON of the whole scenario. Raises `RunError` when this worker would compute other
+    results, or does not see the store.
     """
     scenario, own = _read(text)
     if names := differing(own, blocks.layout.digests):
@@ -212,28 +246,9 @@ def _read(text: str) -> tuple[Scenario, dict[str, str]]:
     return scenario, digests(scenario)
 
 
-@dataclass(frozen=True, slots=True)
-class DaskWorkers:
-    """Workers of a Dask scheduler, one thread each."""
-
-    client: Client
-
-    def compute(self, job: Job) -> None:
-        """Keep every worker busy with few blocks in flight; returns early when the job is to stop.
-
-        Raises
-        ------
-        RunError
-            When the scheduler or all workers are lost, or a block takes its worker down again and again.
-        """
-        blocks = _BlocksInFlight(job, self.client)
-        try:
-            blocks.run()
-        finally:
-            blocks.abandon()
-
-
 class _BlocksInFlight:
+    """Keeps every worker busy with few blocks at a time."""
+
     def __init__(self, job: Job, client: Client) -> None:
         self.job, self.client = job, client
         self.text = job.scenario.canonical_json()
@@ -283,13 +298,19 @@ class _BlocksInFlight:
         return self.threads
 
     def _take(self, number: int, future: Future) -> None:
-        error = _error_of(future)
-        if error is None:
-            self.job.finish(future.result())
-        elif isinstance(error, RetrowalkError):
+        """Record a finished block, or compute again what was lost with its worker."""
+        from concurrent.futures import CancelledError
+
+        from distributed import KilledWorker
+        from distributed.comm import CommClosedError
+
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, RetrowalkError):
             raise error
-        elif _is_loss(error):
+        if future.status == "cancelled" or isinstance(error, (KilledWorker, CancelledError, CommClosedError)):
             self._again(number)
+        elif error is None:
+            self.job.finish(future.result())
         else:
             reason = (str(error).splitlines() or [""])[0][:200]
             raise RunError(f"block {number} failed on a worker: {type(error).__name__}: {reason}") from error
@@ -310,7 +331,8 @@ class _BlocksInFlight:
         if self.client.status == "running":
             self.seen = time.monotonic()
         elif self.client.status == "closed" or time.monotonic() - self.seen > LOST_AFTER:
-            raise RunError(f"the Dask scheduler {_address(self.client)} is lost; finished cases are kept")
+            address = self.client.scheduler.address if self.client.scheduler is not None else ""
+            raise RunError(f"the Dask scheduler {address} is lost; finished cases are kept")
         else:
             time.sleep(0.2)
 
@@ -318,48 +340,18 @@ class _BlocksInFlight:
         """Cancel the blocks that no worker has begun: those beyond one per thread."""
         if not self.in_flight:
             return
-        begun = set(self._processing())
+        begun: set[str] = set()
+        with suppress(OSError, TimeoutError, ValueError):
+            calls: dict[str, dict[str, Any]] = self.client.call_stack() or {}
+            begun = {str(key) for stacks in calls.values() for key in stacks}
         alone = self._threads() == 0
         for number, future in list(self.in_flight.items()):
             if alone or (begun and future.key not in begun):
                 del self.in_flight[number]
                 future.cancel()
 
-    def _processing(self) -> list[str]:
-        try:
-            calls: dict[str, dict[str, Any]] = self.client.call_stack() or {}
-        except (OSError, TimeoutError, ValueError):
-            return []
-        return [str(key) for stacks in calls.values() for key in stacks]
-
     def abandon(self) -> None:
         """Leave nothing behind on a cluster that goes on living."""
         if self.in_flight and self.client.status == "running":
             self.client.cancel(list(self.in_flight.values()), force=True)
         self.in_flight.clear()
-
-
-def _error_of(future: Future) -> BaseException | None:
-    from distributed.client import FutureCancelledError
-
-    if future.status == "error":
-        raised: BaseException = future.exception()
-        return raised
-    if future.status == "cancelled":
-        lost: BaseException = FutureCancelledError(future.key, "lost")
-        return lost
-    return None
-
-
-def _is_loss(error: BaseException) -> bool:
-    from concurrent.futures import CancelledError
-
-    from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
-
-    return isinstance(error, (KilledWorker, FutureCancelledError, CancelledError, CommClosedError))
-
-
-def _address(client: Client) -> str:
-    return str(client.scheduler.address) if client.scheduler is not None else ""
