@@ -48,10 +48,18 @@ def recorded_days(scenario: Scenario) -> tuple[int, ...]:
 
 
 def plan_arm(scenario: Scenario, name: str, components: Sequence[str]) -> ArmPlan:
-    """Lay an arm out up to the last assessment; later sessions change nothing that is recorded."""
-    recorded = recorded_days(scenario)
-    schedule = _schedule(scenario.arms[name], scenario.load, tuple(components), recorded)
-    return ArmPlan(name, *schedule, *_adherence(scenario, name))
+    """Lay an arm out up to the last assessment; later sessions change nothing that is recorded.
+
+    Attendance, its spread and weekly dropout are the scenario's, else those of the population.
+    """
+    schedule = _schedule(scenario.arms[name], scenario.load, tuple(components), recorded_days(scenario))
+    population, given = populations()[scenario.population.preset], scenario.adherence_of(name)
+    hazard = given.weekly_dropout
+    if hazard is None:
+        hazard = 1.0 - population.completion ** (1.0 / population.completion_weeks)
+    attendance = population.attendance if given.attendance is None else given.attendance
+    spread = population.attendance_sd if given.spread is None else given.spread
+    return ArmPlan(name, *schedule, attendance, spread, hazard)
 
 
 # Cases of a sweep mostly share all arms but one. The longest programme takes half a megabyte. Rows of days
@@ -65,7 +73,13 @@ def _schedule(
     # Most visits are alike: each kind is costed once.
     kinds: dict[tuple[Session, ...], int] = {}
     kind_of = [kinds.setdefault(visit.sessions, len(kinds)) for visit in visits]
-    costed = [_visit_load(sessions, measure) for sessions in kinds]
+    costed = []
+    for sessions in kinds:
+        total: dict[str, float] = {}
+        for session in sessions:
+            for component, amount in session_load(session, measure).items():
+                total[component] = total.get(component, 0.0) + amount
+        costed.append(total)
     if unknown := sorted(set().union(*costed).difference(components)):
         raise InputError(
             f"the draws hold no gain of {unknown[0]}: give your own under gains, one for each outcome, or "
@@ -78,29 +92,7 @@ def _schedule(
     return days, loads, _rows(days, last), _rows(np.array(recorded), last)
 
 
-def _visit_load(sessions: tuple[Session, ...], measure: LoadMeasure) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for session in sessions:
-        for component, amount in session_load(session, measure).items():
-            total[component] = total.get(component, 0.0) + amount
-    return total
-
-
 def _rows(days: NDArray[np.int64], last: int) -> NDArray[np.int32]:
     rows = np.full(last + 1, -1, dtype=np.int32)
     rows[days] = np.arange(len(days))
     return rows
-
-
-def _adherence(scenario: Scenario, arm: str) -> tuple[float, float, float]:
-    """Attendance, spread and weekly dropout: the scenario's, else those of the population."""
-    population = populations()[scenario.population.preset]
-    given = scenario.adherence_of(arm)
-    hazard = given.weekly_dropout
-    if hazard is None:
-        hazard = 1.0 - population.completion ** (1.0 / population.completion_weeks)
-    return (
-        population.attendance if given.attendance is None else given.attendance,
-        population.attendance_sd if given.spread is None else given.spread,
-        hazard,
-    )

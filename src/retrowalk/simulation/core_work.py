@@ -6,7 +6,6 @@ the engine as for any scenario: attendance is drawn, links are those of the outc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,16 +102,11 @@ class CoreWork:
 
     def summarize(self, pool: Executor | None = None) -> None:
         """Fill `results`; one piece of work per outcome where there is a pool of threads."""
-        self._share(self._summarize, pool)
+        list((pool.map if pool else map)(self._summarize, range(len(self.members))))
 
     def follow(self, pool: Executor | None = None) -> None:
         """Fill `curves`."""
-        self._share(self._follow, pool)
-
-    def _share(self, work: Callable[[int], None], pool: Executor | None) -> None:
-        every = range(len(self.members))
-        for _ in map(work, every) if pool is None else pool.map(work, every):
-            pass
+        list((pool.map if pool else map)(self._follow, range(len(self.members))))
 
     def _summarize(self, k: int) -> None:
         work, members, assessed = self._works[k], self.members[k], self.schedule.assessed
@@ -136,14 +130,9 @@ class CoreWork:
 
 
 def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves: bool = True) -> CoreWork:
-    """Lay the work out.
+    """Lay out the first `count` outcomes of the catalogue, and weeks of three visits and one assessment each.
 
-    Parameters
-    ----------
-    members, count, weeks : int
-        Members, outcomes (the first of the catalogue), weeks with three visits and one assessment each.
-    curves : bool
-        Whether `CoreWork.follow` will be called; without it its output takes no memory.
+    Without `curves`, which `CoreWork.follow` fills, these take no memory.
     """
     walk = {"modality": "walk", "per_week": 3, "minutes": 30, "backward_share": 0.4}
     scenario = scenario_from_data({

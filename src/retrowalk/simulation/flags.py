@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -25,25 +25,20 @@ if TYPE_CHECKING:
 Bits = NDArray[np.uint8]
 #: (outcome, components whose gain is the user's own).
 UserGains = tuple[tuple[str, frozenset[str]], ...]
+#: By outcome, what concerns an arm and what its difference from the reference arm, each (days,).
+ArmFlags = Mapping[str, tuple[Bits, Bits]]
 
 #: The bit of each flag; as many as fit into one byte.
 MASKS = {name: 1 << place for place, name in enumerate(FLAGS)}
 
-
-#: By outcome, what concerns an arm and what its difference from the reference arm, each (days,).
-ArmFlags = Mapping[str, tuple[Bits, Bits]]
+_grade = functools.cache(grade)
 
 
 def extrapolation(scenario: Scenario, arm: str, differing: tuple[str, ...]) -> ArmFlags:
     """Flags of what an arm prescribes beyond the studies up to each recorded day: sums of `MASKS`.
 
-    Day 0 has none, because nothing has been done yet. See `retrowalk.support.beyond`.
-
-    Parameters
-    ----------
-    differing : tuple of str
-        Components in which the arm differs from the reference arm; of both arms, these count for the
-        difference.
+    Day 0 has none, because nothing has been done yet. See `retrowalk.support.beyond`. `differing` are the
+    components in which the arm differs from the reference arm; of both arms, these count for the difference.
     """
     people = scenario.population
     user_gains = tuple((name, user_supplied(scenario, name)) for name in scenario.outcomes)
@@ -63,20 +58,16 @@ def _arm_flags(
     days: tuple[int, ...],
 ) -> ArmFlags:
     mine, others = (_since(one, preset, age, user_gains, days[-1]) for one in (arm, reference))
-    return {
-        outcome: (
-            _bits(mine[outcome], days),
-            _bits(
-                [one for one in (*mine[outcome], *others[outcome]) if _counts(one.component, differing)], days
-            ),
-        )
-        for outcome, _ in user_gains
-    }
-
-
-def _counts(component: str, differing: tuple[str, ...]) -> bool:
-    """Whether a finding concerns the difference: one about all training does if there is any."""
-    return component in differing if component else bool(differing)
+    flags = {}
+    for outcome, _ in user_gains:
+        # A finding about all training, which names no component, concerns any difference.
+        both = [
+            one
+            for one in (*mine[outcome], *others[outcome])
+            if (one.component in differing if one.component else differing)
+        ]
+        flags[outcome] = _bits(mine[outcome], days), _bits(both, days)
+    return flags
 
 
 @functools.lru_cache(maxsize=256)
@@ -96,49 +87,36 @@ def _bits(beyond: Iterable[Finding], days: tuple[int, ...]) -> Bits:
     return bits
 
 
-def trained(plan: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
-    """Components that an arm trains."""
-    return _named(components, np.nonzero(plan.loads)[1].tolist())
-
-
 def differing(plan: ArmPlan, reference: ArmPlan, components: Sequence[str]) -> tuple[str, ...]:
     """Components whose visits differ from the reference arm's, in either arm: what both do alike cancels."""
     if np.array_equal(plan.days, reference.days):
-        return _named(components, np.nonzero(plan.loads - reference.loads)[1].tolist())
-    columns = range(len(components))
-    return _named(components, [column for column in columns if not _alike(plan, reference, column)])
+        return _loaded(plan.loads - reference.loads, components)
+    unlike = []
+    for column, component in enumerate(components):
+        own, other = plan.loads[:, column], reference.loads[:, column]
+        own_days, other_days = plan.days[own > 0], reference.days[other > 0]
+        if not (np.array_equal(own_days, other_days) and np.array_equal(own[own > 0], other[other > 0])):
+            unlike.append(component)
+    return tuple(unlike)
 
 
-def _named(components: Sequence[str], columns: Collection[int]) -> tuple[str, ...]:
-    return tuple(components[column] for column in sorted(set(columns)))
-
-
-def _alike(plan: ArmPlan, reference: ArmPlan, column: int) -> bool:
-    """Whether two arms load a component alike, whatever else their visits hold."""
-    own, other = plan.loads[:, column], reference.loads[:, column]
-    return np.array_equal(plan.days[own > 0], reference.days[other > 0]) and np.array_equal(
-        own[own > 0], other[other > 0]
-    )
+def _loaded(loads: NDArray[np.float64], components: Sequence[str]) -> tuple[str, ...]:
+    """Components that any visit loads."""
+    return tuple(components[column] for column in np.flatnonzero(loads.any(axis=0)).tolist())
 
 
 def weakest(scenario: Scenario, names: Sequence[str], outcome: str) -> Grade:
-    """Grade of what some components do to an outcome: that of the weakest of them.
-
-    ``untrained`` where there are none, ``user`` where any gain in use is the user's own, else the weakest
-    grade among them.
+    """Grade of what some components do to an outcome: ``untrained`` where there are none, ``user`` where any
+    gain in use is the user's own, else that of the weakest of them.
     """
     if not names:
         return Grade.UNTRAINED
     own = {(gain.component, gain.outcome) for gain in scenario.gains}
     if any((name, outcome) in own for name in names):
         return Grade.USER
-    found = [_grade(name, outcome, scenario.population.preset) for name in names]
-    return min(found, key=attrgetter("strength"))
-
-
-@functools.cache
-def _grade(component: str, outcome: str, population: str) -> Grade:
-    return grade(component, outcome, population)
+    return min(
+        (_grade(name, outcome, scenario.population.preset) for name in names), key=attrgetter("strength")
+    )
 
 
 def fill_flags(
@@ -148,15 +126,7 @@ def fill_flags(
     arrays: Mapping[str, NDArray[Any]],
     index: int,
 ) -> None:
-    """Fill row `index` of all flag variables.
-
-    Parameters
-    ----------
-    plans : sequence of ArmPlan
-        One per arm, in the scenario's order.
-    components : sequence of str
-        What the columns of the plans' loads are.
-    """
+    """Fill row `index` of all flag variables; `components` are the columns of the plans' loads."""
     for name in scenario.outcomes:
         status = variables.baseline_status(scenario, name)
         arrays[f"{name}_baseline_status"][index] = list(STATUSES).index(status)
@@ -164,8 +134,8 @@ def fill_flags(
     for arm, plan in enumerate(plans):
         unlike = differing(plan, reference, components)
         beyond = extrapolation(scenario, plan.name, unlike)
-        for place, (ending, parts) in enumerate((("", trained(plan, components)), ("_difference", unlike))):
+        trained = _loaded(plan.loads, components)
+        for place, (ending, parts) in enumerate((("", trained), ("_difference", unlike))):
             for name in scenario.outcomes:
-                grade = weakest(scenario, parts, name).flag
-                arrays[f"{name}{ending}_grade"][index, arm] = grade
+                arrays[f"{name}{ending}_grade"][index, arm] = weakest(scenario, parts, name).flag
                 arrays[f"{name}{ending}_extrapolation"][index, arm] = beyond[name][place]

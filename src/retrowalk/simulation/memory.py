@@ -92,16 +92,8 @@ def result_bytes(shape: Shape, cases: int) -> int:
 def needed_memory(scenario: Scenario, *, cases: int, threads: int, workers: int = 0) -> int:
     """Bytes at the peak: the program, results, the largest variable while it is written, the people.
 
-    Parameters
-    ----------
-    scenario : Scenario
-        The largest of the cases.
-    cases : int
-        Cases whose results are held at the same time.
-    threads : int
-        Threads of each process.
-    workers : int
-        Worker processes on this machine, beside the one that leads them; 0 for one process alone.
+    `scenario` is the largest of the cases, `cases` those whose results are held at the same time, `threads`
+    those of each process, `workers` processes of this machine beside the one that leads them (0: alone).
     """
     shape = Shape.of(scenario)
     largest = max(math.prod(size) * dtype.itemsize for size, dtype in shapes(shape, cases).values())
@@ -133,10 +125,7 @@ def memory_problem(
     free: int | None,
     what: str = "this run",
 ) -> str | None:
-    """Why a run does not fit the free memory, with the numbers and what makes it fit; None where it fits.
-
-    Parameters are those of `needed_memory`; `free` is None where the system does not say.
-    """
+    """Why a run does not fit the free memory, with the numbers and what makes it fit; None where it fits."""
     needed = needed_memory(scenario, cases=cases, threads=threads, workers=workers)
     if free is None or needed <= free:
         return None
@@ -148,23 +137,18 @@ def memory_problem(
     if scenario.record != "summaries":
         return f"{words}; --set record=summaries keeps statistics in place of every member"
     members = scenario.population.size
-    while members > 1 and needed_memory(
-        _of_size(scenario, members), cases=cases, threads=threads, workers=workers
-    ) > free:  # fmt: skip
+    while members > 1 and needed > free:
         members = round_down(0.95 * members)
+        people = scenario.population.model_copy(update={"size": members})
+        smaller = scenario.model_copy(update={"population": people})
+        needed = needed_memory(smaller, cases=cases, threads=threads, workers=workers)
     if any(path.startswith("population.size") for path in scenario.sweep.paths):
         return f"{words}; members up to {members} in the axis population.size fit"
     return f"{words}; --set population.size={members} makes it fit"
 
 
 def check_memory(scenario: Scenario, *, threads: int) -> None:
-    """Refuse a single case that does not fit the free memory, before anything is allocated.
-
-    Raises
-    ------
-    InputError
-        With the numbers and what makes it fit.
-    """
+    """Refuse a single case that does not fit the free memory, before anything is allocated."""
     if problem := memory_problem(scenario, cases=1, threads=threads, free=free_memory()):
         raise InputError(problem)
 
@@ -180,7 +164,3 @@ def round_down(number: float) -> int:
     whole = max(1, int(number))
     step: int = 10 ** max(0, len(str(whole)) - 2)
     return whole // step * step
-
-
-def _of_size(scenario: Scenario, size: int) -> Scenario:
-    return scenario.model_copy(update={"population": scenario.population.model_copy(update={"size": size})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +67,7 @@ class MeasuredOutcome:
 def measures(scenario: Scenario) -> tuple[MeasuredOutcome, ...]:
     """Look up every outcome of the scenario.
 
-    Raises
-    ------
-    InputError
-        Where neither catalogue nor scenario has a baseline, or a baseline does not fit the outcome's bounds.
+    Raises `InputError` where neither catalogue nor scenario has a baseline, or one does not fit the bounds.
     """
     people = scenario.population
     return tuple(
@@ -89,13 +87,19 @@ def _measure(
     mu, sd = link.from_moments(known.mean, known.sd)
     typical_sd = sd
     if own is not None:
-        try:
+        # Where nothing is catalogued, the user's own spread is the only one there is.
+        with suppress(InputError):
             catalogued = baseline(preset, name)
-        except InputError:
-            pass  # nothing is catalogued, so the user's own spread is the only one there is
-        else:
             typical_sd = link.from_moments(catalogued.mean, catalogued.sd)[1]
-    low, high = _standard_limits(limits, name, link, mu, sd)
+    low, high = -np.inf, np.inf
+    if limits is not None and limits.min is not None:
+        low = (float(link.forward(limits.min)) - mu) / sd
+    if limits is not None and limits.max is not None:
+        high = (float(link.forward(limits.max)) - mu) / sd
+    if low > 6 or high < -6:
+        raise InputError(
+            f"population.include.{name}: hardly anybody of this population lies within these limits"
+        )
     error = measurement(preset, name)
     lowest = -np.inf if outcome.lower is None else outcome.lower
     highest = np.inf if outcome.upper is None else outcome.upper
@@ -105,20 +109,6 @@ def _measure(
         (float(KINDS[outcome.link]), *bounds, lowest, highest, outcome.resolution, error.sem),
         (1.0 if outcome.better == "higher" else -1.0, error.mic - MARGIN * outcome.resolution),
     )  # fmt: skip
-
-
-def _standard_limits(
-    limits: InclusionLimits | None, name: str, link: Link, mu: float, sd: float
-) -> tuple[float, float]:
-    if limits is None:
-        return -np.inf, np.inf
-    low = -np.inf if limits.min is None else (float(link.forward(limits.min)) - mu) / sd
-    high = np.inf if limits.max is None else (float(link.forward(limits.max)) - mu) / sd
-    if low > 6 or high < -6:
-        raise InputError(
-            f"population.include.{name}: hardly anybody of this population lies within these limits"
-        )
-    return low, high
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from retrowalk.words import CAUTION
 #: Raised whenever the same scenario and parameters would give other numbers or other variables.
 RESULTS_VERSION = "3"
 
-
 _LIBRARIES = ("numpy", "numba", "scipy", "xarray", "zarr")
 
 
@@ -31,12 +30,16 @@ def digests(scenario: Scenario) -> dict[str, str]:
 
 def attributes(scenario: Scenario) -> dict[str, Any]:
     """Global attributes of a dataset; structured ones are JSON text."""
+    baseline = {name: own.model_dump(mode="json") for name, own in scenario.population.baseline.items()}
     provenance = {
         "digest": scenario.digest(),
         "seed": scenario.seed,
         "results_version": RESULTS_VERSION,
         "parameters": {"source": scenario.parameters, "digest": posterior_digest(scenario.parameters)},
-        "user_supplied": _user_supplied(scenario),
+        "user_supplied": {
+            "gains": [own.model_dump(mode="json") for own in scenario.gains],
+            "baseline": baseline,
+        },
         "versions": {
             "retrowalk": __version__,
             "python": platform.python_version(),
@@ -51,11 +54,4 @@ def attributes(scenario: Scenario) -> dict[str, Any]:
         "provenance": json.dumps(provenance, sort_keys=True),
         "reference_arm": scenario.reference or "",
         "comment": CAUTION,
-    }
-
-
-def _user_supplied(scenario: Scenario) -> dict[str, Any]:
-    return {
-        "gains": [own.model_dump(mode="json") for own in scenario.gains],
-        "baseline": {name: own.model_dump(mode="json") for name, own in scenario.population.baseline.items()},
     }
