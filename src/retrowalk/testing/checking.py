@@ -12,12 +12,12 @@ from hypothesis import Phase
 from hypothesis.errors import NoSuchExample
 
 from retrowalk.errors import InputError, RetrowalkError
-from retrowalk.model.family import IMPULSES, require_choice
+from retrowalk.model.family import FAMILIES, IMPULSES, require_choice
 from retrowalk.testing.laws import LAWS, Law
 from retrowalk.testing.model_cases import DEFAULTS, KINDS, Case, ModelUnderTest, NoResponseError, Scope
 
 #: Keyword arguments of a model besides `impulse`.
-ARGUMENTS = (*DEFAULTS, "gain_fitness", "tau_fitness", "gain_fatigue", "tau_fatigue")
+ARGUMENTS = (*DEFAULTS, *FAMILIES["banister"].parameters)
 
 
 class LawBrokenError(RetrowalkError, AssertionError):
@@ -26,17 +26,9 @@ class LawBrokenError(RetrowalkError, AssertionError):
 
 @dataclass(frozen=True)
 class Breach:
-    """One broken law.
+    """A law, the smallest case on which it does not hold, and what the model did there (`found`).
 
-    Parameters
-    ----------
-    law : Law
-        What does not hold.
-    case : Case
-        The smallest load and settings on which it does not; merely some where another breach explains this
-        one.
-    found : str
-        What the model did on them.
+    Where another breach explains this one, the case is just the first, not the smallest.
     """
 
     law: Law
@@ -49,15 +41,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class Report:
-    """Result of `check_model`.
-
-    Parameters
-    ----------
-    held : tuple of Law
-        Laws without a breach.
-    broken : tuple of Breach
-        The others, those that name a fault first.
-    """
+    """Result of `check_model`: laws that held, and breaches of the others, those that name a fault first."""
 
     held: tuple[Law, ...]
     broken: tuple[Breach, ...]

@@ -39,20 +39,10 @@ Check = Callable[[ModelUnderTest, Case], str]
 class Law:
     """One law that a model must obey.
 
-    Parameters
-    ----------
-    name : str
-        Under which `check_model` knows it.
-    sentence : str
-        What it says.
-    cases : callable
-        Gives the strategy for a scope; None where the law says nothing about its conventions.
-    check : callable
-        Called with the model and a case; returns what happened instead, or an empty string.
-    explains : frozenset of str
-        Laws whose breach follows from a breach of this one.
-    linear : bool
-        Whether it holds only for the linear two-component model.
+    `cases` gives the strategy for a scope; None where the law says nothing about its conventions. `check` is
+    called with the model and a case and returns what happened instead, or an empty string. `explains` names
+    the laws whose breach follows from a breach of this one. With `linear` false the law also holds for models
+    in which a load's effect depends on other loads.
     """
 
     name: str
@@ -96,9 +86,10 @@ def _drawn(
     """Cases with valid parameters or those of `kinds`; none where the model does not know `impulse`."""
 
     def in_scope(scope: Scope) -> Cases | None:
-        impulses = tuple(name for name in scope.impulses if name == impulse or not impulse)
-        narrowed = replace(scope, impulses=impulses)
-        return strategy(settings(narrowed, *kinds, keep=keep), **options) if impulses else None
+        if impulse and impulse not in scope.impulses:
+            return None
+        narrowed = replace(scope, impulses=(impulse,)) if impulse else scope
+        return strategy(settings(narrowed, *kinds, keep=keep), **options)
 
     return in_scope
 
@@ -142,10 +133,10 @@ def paying(draw: DrawFn, scope: Scope) -> Case:
 
 
 def _settings(draw: DrawFn, scope: Scope, tau1: float, tau2: float) -> dict[str, Any]:
+    gains = {"gain_fitness": draw(eighths(1, 3)), "gain_fatigue": draw(eighths(0, 3))}
     return {
-        "gain_fitness": draw(eighths(1, 3)),
+        **gains,
         "tau_fitness": tau1,
-        "gain_fatigue": draw(eighths(0, 3)),
         "tau_fatigue": tau2,
         "impulse": draw(st.sampled_from(scope.impulses)),
     }
@@ -250,8 +241,7 @@ def no_clipping(model: ModelUnderTest, case: Case) -> str:
     at_rest = model(0.0 * load, p)
     up = model(load, p, gain_fatigue=0.0) - at_rest
     down = model(load, p, gain_fitness=0.0, gain_fatigue=gain)
-    problem = model.difference(down, at_rest - up, magnitude(load, p))
-    return problem and f"under fatigue alone {problem}"
+    return model.difference(down, at_rest - up, magnitude(load, p), "under fatigue alone ")
 
 
 @_law(with_baseline, explains=_NUMBERS | {"baseline_shifts", "time_shift"}, linear=False)
@@ -298,9 +288,9 @@ def own_time_constants(model: ModelUnderTest, case: Case) -> str:
     for state, _, p in _single_states(case.parameters):
         resting = model(load, p)[case.load.size :]
         expected = resting[:-1] * math.exp(-1 / p[f"tau_{state}"])
-        problem = model.difference(resting[1:], expected, magnitude(load, p))
-        if problem:
-            return f"with {state} alone, counted from the second day of rest, {problem}"
+        where = f"with {state} alone, counted from the second day of rest, "
+        if problem := model.difference(resting[1:], expected, magnitude(load, p), where):
+            return problem
     return ""
 
 
@@ -313,18 +303,17 @@ def initial_states(model: ModelUnderTest, case: Case) -> str:
         start = p[f"initial_{state}"]
         alone = {f"initial_{other}": 0.0}
         expected = sign * start * np.exp(-n / p[f"tau_{state}"])
-        problem = model.difference(model(case.load, p, **alone), expected, abs(start))
-        if problem:
-            return f"from initial {state} alone {problem}"
+        response = model(case.load, p, **alone)
+        if problem := model.difference(response, expected, abs(start), f"from initial {state} alone "):
+            return problem
     return ""
 
 
 @_law(with_baseline, explains=_NUMBERS)
 def baseline_shifts(model: ModelUnderTest, case: Case) -> str:
     """The baseline is added to the response and changes nothing else."""
-    p = case.parameters
-    level = model(case.load, p, baseline=0.0)
-    return model.difference(model(case.load, p), p["baseline"] + level, magnitude(case.load, p))
+    load, p = case.load, case.parameters
+    return model.difference(model(load, p), p["baseline"] + model(load, p, baseline=0.0), magnitude(load, p))
 
 
 @_law(shifted, explains=_NUMBERS, linear=False)
@@ -332,18 +321,16 @@ def time_shift(model: ModelUnderTest, case: Case) -> str:
     """The same load some days later brings the same response as many days later."""
     p, rest = case.parameters, np.zeros(case.day)
     later = model(np.concatenate([rest, case.load]), p)[case.day :]
-    problem = model.difference(later, model(case.load, p), magnitude(case.load, p))
-    return problem and f"{case.day} days later, {problem}"
+    return model.difference(later, model(case.load, p), magnitude(case.load, p), f"{case.day} days later, ")
 
 
 @_law(two_loads, explains=_NUMBERS)
 def superposition(model: ModelUnderTest, case: Case) -> str:
     """Responses to loads add, and a doubled load doubles its response."""
     other = np.zeros_like(case.load) if case.second is None else case.second
-    together = case.load + 2.0 * other
-    apart = model(case.load, case.parameters) + 2.0 * model(other, case.parameters)
-    problem = model.difference(model(together, case.parameters), apart, magnitude(together, case.parameters))
-    return problem and f"under the first load plus twice the second {problem}"
+    p, together = case.parameters, case.load + 2.0 * other
+    apart, where = model(case.load, p) + 2.0 * model(other, p), "under the first load plus twice the second "
+    return model.difference(model(together, p), apart, magnitude(together, p), where)
 
 
 @_law(one_load, explains=_NUMBERS - {"weight_of_age"})
@@ -354,9 +341,9 @@ def weight_of_age(model: ModelUnderTest, case: Case) -> str:
     for state, sign, p in _single_states(case.parameters):
         weights = sign * p[f"gain_{state}"] * case.load[case.day] * np.exp(-age / p[f"tau_{state}"])
         expected = np.concatenate([np.zeros(first), weights])
-        problem = model.difference(model(case.load, p), expected, magnitude(case.load, p))
-        if problem:
-            return f"with {state} alone {problem}"
+        response, size = model(case.load, p), magnitude(case.load, p)
+        if problem := model.difference(response, expected, size, f"with {state} alone "):
+            return problem
     return ""
 
 
@@ -417,6 +404,5 @@ def direct_sum(model: ModelUnderTest, case: Case) -> str:
     """The response is the sum over all earlier loads, each faded for its age."""
     # Compare with p0 + k1 G - k2 H, each summed load by load.
     p, load = case.parameters, case.load
-    up = p["gain_fitness"] * faded_sum(load, p["tau_fitness"], p["impulse"])
-    down = p["gain_fatigue"] * faded_sum(load, p["tau_fatigue"], p["impulse"])
+    up, down = (p[f"gain_{s}"] * faded_sum(load, p[f"tau_{s}"], p["impulse"]) for s in ("fitness", "fatigue"))
     return model.difference(model(load, p), p["baseline"] + up - down, magnitude(load, p))

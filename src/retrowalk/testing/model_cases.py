@@ -178,10 +178,8 @@ def _extreme(draw: DrawFn, model: str) -> Parameters:
     tau = st.one_of(st.sampled_from([shortest, 1000.0, 1e3 / 3]), st.floats(shortest, 1000.0))
     sizes = [1.0, 0.0, 1e-6, 1e6]
     signed = st.sampled_from(sizes if daily else [*sizes, -1e-6, -1e6])
-    return {
-        name: 1.0 if name.startswith("exponent") else draw(tau if name.startswith("tau") else signed)
-        for name in _names(model)
-    }
+    kinds = {"tau": tau, "exponent": st.just(1.0)}
+    return {name: draw(kinds.get(name.partition("_")[0], signed)) for name in _names(model)}
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ DEFAULTS: Mapping[str, Any] = {"baseline": 0.0, "initial_fitness": 0.0, "initial
 
 
 class NoResponseError(Exception):
-    """The model under test gave nothing that could be judged; the message says what it did instead."""
+    """What the model under test did instead of giving a response that can be judged."""
 
 
 @dataclass(frozen=True)
@@ -261,22 +259,21 @@ class ModelUnderTest:
             load, **{name: named[name] for name in named if self.arguments is None or name in self.arguments}
         )
 
-    def difference(self, actual: Array, expected: Array | float, size: float) -> str:
-        """Sentence about the first day that is off by more than rounding of `size`; empty if none is."""
+    def difference(self, actual: Array, expected: Array | float, size: float, where: str = "") -> str:
+        """Sentence, after `where`, about the first day that is off by more than rounding of `size`, or ''."""
         expected = np.broadcast_to(np.asarray(expected, float), actual.shape)
         off = np.flatnonzero(np.abs(actual - expected) > self.tolerance * size + 1e-290)
         if not off.size:
             return ""
         day = int(off[0])
-        return f"day {day + 1} holds {actual[day]:.10g}, expected {expected[day]:.10g}"
+        return f"{where}day {day + 1} holds {actual[day]:.10g}, expected {expected[day]:.10g}"
 
 
 def magnitude(load: Array, p: Mapping[str, Any]) -> float:
     """S = |p0| + |k1| G + |k2| H at its largest: what rounding errors are measured against."""
     total = sum(abs(p.get(name, 0.0)) for name in DEFAULTS)
-    if load.size:
-        total += abs(p["gain_fitness"]) * faded_sum(load, p["tau_fitness"]).max()
-        total += abs(p["gain_fatigue"]) * faded_sum(load, p["tau_fatigue"]).max()
+    for state in ("fitness", "fatigue"):
+        total += abs(p[f"gain_{state}"]) * faded_sum(load, p[f"tau_{state}"]).max()
     return float(total)
 
 
@@ -290,7 +287,7 @@ def faded_sum(load: Array, tau: float, impulse: str = "same_day") -> Array:
 
 def settings(scope: Scope, *kinds: str, keep: Sequence[str] = ()) -> SearchStrategy[dict[str, Any]]:
     """Gains, time constants and impulse; of baseline and initial states only those in `keep`."""
-    wanted = {"gain_fitness", "tau_fitness", "gain_fatigue", "tau_fatigue", *keep}
+    wanted = {*FAMILIES["banister"].parameters, *keep}
 
     def chosen(parameters: dict[str, Any], impulse: str) -> dict[str, Any]:
         return {name: value for name, value in parameters.items() if name in wanted} | {"impulse": impulse}

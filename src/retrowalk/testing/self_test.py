@@ -35,17 +35,7 @@ from retrowalk.testing.trial_laws import TRIAL_LAWS, TrialLaw
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """One number to compute again.
-
-    Parameters
-    ----------
-    name, source : str
-        What it is, and who says so.
-    expected, tolerance : float
-        The number as typed in, and by how much a right answer may be off.
-    compute : callable
-        Returns what the installed package computes.
-    """
+    """A number as its source prints it, by how much a right answer may be off, and what computes it again."""
 
     name: str
     source: str
@@ -222,17 +212,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Result of `selftest`.
-
-    Parameters
-    ----------
-    numbers : tuple of Comparison
-        Published and independently computed numbers.
-    laws : Report
-        Laws of the fitness-fatigue model, on `retrowalk.fitness_fatigue`.
-    trials : tuple of TrialResult
-        Laws of whole trials, on `retrowalk.simulate` in every model family.
-    """
+    """Result of `selftest`: published numbers, laws of `retrowalk.fitness_fatigue` and of whole trials."""
 
     numbers: tuple[Comparison, ...]
     laws: Report
