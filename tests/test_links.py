@@ -32,16 +32,6 @@ def test_quantiles_transform_exactly(link: Link, etas: list[float], level: float
     assert natural == link.inverse(np.quantile(etas, level, **exactly))
 
 
-@pytest.mark.parametrize("link", LINKS)
-@given(eta=st.floats(-4, 4))
-def test_derivative_is_the_slope_of_forward(link: Link, eta: float) -> None:
-    value = float(link.inverse(eta))
-    step = 1e-6 * max(1.0, abs(value)) / float(link.derivative(value))
-    step = min(step, 1e-5 * abs(value) + 1e-7)
-    slope = (link.forward(value + step) - link.forward(value - step)) / (2 * step)
-    assert float(slope) == pytest.approx(float(link.derivative(value)), rel=1e-4)
-
-
 @given(mean=st.floats(0.02, 0.98), share=st.floats(0.01, 0.8))
 def test_logit_moments_are_matched(mean: float, share: float) -> None:
     sd = share * math.sqrt(mean * (1 - mean))
@@ -81,7 +71,7 @@ def test_known_values() -> None:
 
 def test_small_spread_agrees_with_the_delta_method() -> None:
     mu, sd = PAIN.from_moments(6.0, 0.01)
-    assert sd == pytest.approx(0.01 * float(PAIN.derivative(6.0)), rel=1e-4)
+    assert sd == pytest.approx(0.01 * 10 / (6.0 * (10 - 6.0)), rel=1e-4)
     assert mu == pytest.approx(float(PAIN.forward(6.0)), abs=1e-4)
 
 

@@ -144,7 +144,10 @@ def test_reference_sum_is_what_a_pencil_gives():
     later = reference.decaying_sum([1.0, 0.0, 2.0], 1 / np.log(2), [1, 2, 3], "next_day")
     np.testing.assert_allclose(same, [1.0, 0.5, 2.25])
     np.testing.assert_allclose(later, [0.0, 0.5, 0.25])
-    np.testing.assert_allclose(reference.hill_load([0.0, 2.0], (6.0, 2.0, 3.0)), [0.0, 3.0])
+    saturated = reference.fitness_fatigue(
+        [0.0, 2.0], model="one_component", impulse="same_day", gain_fitness=1, tau_fitness=1, hill=(6, 2, 3)
+    )
+    np.testing.assert_allclose(saturated.response, [0.0, 3.0])
 
 
 def test_reference_variable_dose_by_pencil():

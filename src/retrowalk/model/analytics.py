@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +25,7 @@ Array = NDArray[np.float64]
 
 
 class SteadyState(NamedTuple):
-    """Where the same load every day leads.
-
-    Parameters
-    ----------
-    fitness, fatigue, response : float or numpy.ndarray
-        In units of the response; ``response = baseline + fitness - fatigue``.
-    """
+    """Where the same load every day leads; ``response = baseline + fitness - fatigue``, all in its unit."""
 
     fitness: Numbers
     fatigue: Numbers
@@ -50,29 +44,11 @@ def steady_state(
     components: bool = False,
     **parameters: Numbers,
 ) -> Numbers:
-    """Response that the same load every day leads to.
+    """Response that the same load every day leads to; with `components` a `SteadyState`.
 
     A unit sum settles at 1/(1 - exp(-1/tau)) under ``same_day``, one less under ``next_day``; the non-linear
-    states at (tau k w)^(1/exponent).
-
-    Parameters
-    ----------
-    load : float or array_like
-        Load of every day, at least 0.
-    components : bool
-        Return fitness, fatigue and response rather than the response.
-    model, impulse, scaling, form, hill, baseline, **parameters
-        As in `retrowalk.fitness_fatigue`.
-
-    Returns
-    -------
-    float, numpy.ndarray or SteadyState
-        The response, or all three.
-
-    Raises
-    ------
-    InputError
-        If the daily steps of the non-linear model do not settle.
+    states at (tau k w)^(1/exponent), refused where their daily steps do not settle. Arguments are those of
+    `retrowalk.fitness_fatigue`.
 
     Examples
     --------
@@ -80,28 +56,30 @@ def steady_state(
     >>> round(level, 3)
     83.004
     """
-    p = checked_parameters(model, impulse, scaling, parameters)
+    p = _checked_parameters(model, impulse, scaling, parameters)
     require(form_problem(model, form))
     w = np.asarray(load, np.float64)
-    bad = ~(np.isfinite(w) & (w >= 0))
-    refuse(w, bad, "load is {}; it must be finite and not below 0")
-    w = w if hill is None else _saturated(w, hill)
-    settle = _settled_state if FAMILIES[model].daily else _settled_sum(impulse, scaling)
-    fitness = settle(w, p, "fitness")
+    refuse(w, ~(np.isfinite(w) & (w >= 0)), "load is {}; it must be finite and not below 0")
+    if hill is not None:
+        w = hill_response(w, Hill(*(parameter(name, value) for name, value in hill_values(hill).items())))
+
+    def settled(w: Array, state: str, tau_name: str) -> Array:
+        if FAMILIES[model].daily:
+            return _settled_state(w, p, state)
+        tau = p[tau_name]
+        return np.asarray(p[f"gain_{state}"] * _day_share(tau, scaling) * w * _unit_sum(tau, impulse))
+
+    fitness = settled(w, "fitness", "tau_fitness")
     if model == "fitness_delay":
-        fitness = fitness - settle(w, {**p, "tau_fitness": p["tau_delay"]}, "fitness")
-    strain = _strain(w, p, form) if model == "variable_dose" else w
-    fatigue = settle(strain, p, "fatigue") if FAMILIES[model].has_fatigue else np.zeros_like(fitness)
+        fitness = fitness - settled(w, "fitness", "tau_delay")
+    strain = w
+    if model == "variable_dose":
+        recent = w * _unit_sum(p["tau_gain"], "next_day" if form == "exclusive" else "same_day")
+        strain = recent if form == "filter" else recent * w
+    has_fatigue = FAMILIES[model].has_fatigue
+    fatigue = settled(strain, "fatigue", "tau_fatigue") if has_fatigue else np.zeros_like(fitness)
     state = SteadyState(*map(plain, (fitness, fatigue, np.asarray(baseline) + fitness - fatigue)))
     return state if components else state.response
-
-
-def _settled_sum(impulse: str, scaling: str) -> Callable[[Array, dict[str, Array], str], Array]:
-    def settle(w: Array, p: dict[str, Array], state: str) -> Array:
-        tau = p[f"tau_{state}"]
-        return np.asarray(p[f"gain_{state}"] * day_share(tau, scaling) * w * _unit_sum(tau, impulse))
-
-    return settle
 
 
 def _settled_state(w: Array, p: dict[str, Array], state: str) -> Array:
@@ -117,28 +95,18 @@ def _settled_state(w: Array, p: dict[str, Array], state: str) -> Array:
     return level
 
 
-def _strain(w: Array, p: dict[str, Array], form: str | None) -> Array:
-    recent = w * _unit_sum(p["tau_gain"], "next_day" if form == "exclusive" else "same_day")
-    return np.asarray(recent if form == "filter" else recent * w)
-
-
 def _unit_sum(tau: Array, impulse: str) -> Array:
     return np.asarray(-1.0 / np.expm1(-1.0 / tau) if impulse == "same_day" else 1.0 / np.expm1(1.0 / tau))
 
 
-def _saturated(w: Array, hill: Sequence[Numbers]) -> Array:
-    return hill_response(w, Hill(*(parameter(name, value) for name, value in hill_values(hill).items())))
-
-
-def day_share(tau: Array, scaling: str) -> Array:
+def _day_share(tau: Array, scaling: str) -> Array:
     """Factor of a unit sum: 1 - exp(-1/tau) for averages, else 1."""
     return np.asarray(-np.expm1(-1.0 / tau) if scaling == "ewma" else 1.0)
 
 
-def checked_parameters(
+def _checked_parameters(
     model: str, impulse: str, scaling: str, parameters: dict[str, Numbers]
 ) -> dict[str, Array]:
-    """Parameters as numbers once names and conventions are known to fit."""
     require_choice("model", model, FAMILIES)
     require_choice("impulse", impulse, IMPULSES)
     require_choice("scaling", scaling, SCALINGS)
@@ -151,27 +119,8 @@ def time_to_benefit(
 ) -> Numbers:
     """Days after one session at which it starts to pay, t_n: its fitness equals its fatigue.
 
-    ``t_n = tau1 tau2 / (tau1 - tau2) ln(k2 / k1)``, the zero of k1 exp(-t/tau1) - k2 exp(-t/tau2).
-
-    Parameters
-    ----------
-    gain_fitness, gain_fatigue : float or array_like
-        Gains k1, k2, above 0, with k2 > k1: otherwise a session pays at once.
-    tau_fitness, tau_fatigue : float or array_like
-        Time constants in days, with tau1 > tau2: otherwise it never pays.
-
-    Returns
-    -------
-    float or numpy.ndarray
-        Days.
-
-    Raises
-    ------
-    InputError
-        If there is no such day.
-
-    References
-    ----------
+    ``t_n = tau1 tau2 / (tau1 - tau2) ln(k2 / k1)``, the zero of k1 exp(-t/tau1) - k2 exp(-t/tau2), for gains
+    0 < k1 < k2 and time constants tau1 > tau2 [d]: otherwise a session pays at once or never, and is refused.
     Fitz-Clarke, Morton, Banister 1991, doi 10.1152/jappl.1991.71.3.1151
 
     Examples
@@ -179,11 +128,11 @@ def time_to_benefit(
     >>> round(time_to_benefit(gain_fitness=1.0, tau_fitness=45.0, gain_fatigue=2.0, tau_fatigue=15.0), 2)
     15.6
     """
-    p = _session(gain_fitness, tau_fitness, gain_fatigue, tau_fatigue)
+    p, rate = _one_session(gain_fitness, tau_fitness, gain_fatigue, tau_fatigue)
     refuse(p["gain_fatigue"], p["gain_fatigue"] <= p["gain_fitness"],
             "gain_fatigue is {}, not above gain_fitness: a session pays from the start, so there is "
             "no time to benefit")  # fmt: skip
-    return plain(_rate(p) * np.log(p["gain_fatigue"] / p["gain_fitness"]))
+    return plain(rate * np.log(p["gain_fatigue"] / p["gain_fitness"]))
 
 
 def time_to_peak(
@@ -192,39 +141,34 @@ def time_to_peak(
     """Days after one session at which it pays most, t_g.
 
     ``t_g = tau1 tau2 / (tau1 - tau2) ln(k2 tau1 / (k1 tau2))``, the largest value of
-    k1 exp(-t/tau1) - k2 exp(-t/tau2).
-
-    Parameters
-    ----------
-    gain_fitness, gain_fatigue : float or array_like
-        Gains k1, k2, above 0, with k2/k1 > tau2/tau1: otherwise a session pays most at once.
-    tau_fitness, tau_fatigue : float or array_like
-        Time constants in days, with tau1 > tau2.
-
-    Returns
-    -------
-    float or numpy.ndarray
-        Days.
-
-    Raises
-    ------
-    InputError
-        If there is no such day.
-
-    References
-    ----------
-    Fitz-Clarke, Morton, Banister 1991, doi 10.1152/jappl.1991.71.3.1151
+    k1 exp(-t/tau1) - k2 exp(-t/tau2), for k2/k1 > tau2/tau1 and tau1 > tau2 [d]: otherwise a session pays
+    most at once, which is refused. Source as for `time_to_benefit`.
 
     Examples
     --------
     >>> round(time_to_peak(gain_fitness=1.0, tau_fitness=45.0, gain_fatigue=2.0, tau_fatigue=15.0), 2)
     40.31
     """
-    p = _session(gain_fitness, tau_fitness, gain_fatigue, tau_fatigue)
+    p, rate = _one_session(gain_fitness, tau_fitness, gain_fatigue, tau_fatigue)
     ratio = p["gain_fatigue"] * p["tau_fitness"] / (p["gain_fitness"] * p["tau_fatigue"])
     refuse(ratio, ratio <= 1, "gain_fatigue tau_fitness / (gain_fitness tau_fatigue) is {}, not above 1: a "
            "session pays most at once, so there is no later peak")  # fmt: skip
-    return plain(_rate(p) * np.log(ratio))
+    return plain(rate * np.log(ratio))
+
+
+def _one_session(
+    gain_fitness: Numbers, tau_fitness: Numbers, gain_fatigue: Numbers, tau_fatigue: Numbers
+) -> tuple[dict[str, Array], Array]:
+    """Checked parameters and tau1 tau2 / (tau1 - tau2)."""
+    given = {"gain_fitness": gain_fitness, "tau_fitness": tau_fitness, "gain_fatigue": gain_fatigue,
+             "tau_fatigue": tau_fatigue}  # fmt: skip
+    p = {name: parameter(name, value) for name, value in given.items()}
+    for name in ("gain_fitness", "gain_fatigue"):
+        refuse(p[name], p[name] <= 0, f"{name} is {{}}; it must be above 0")
+    refuse(p["tau_fatigue"], p["tau_fatigue"] >= p["tau_fitness"],
+            "tau_fatigue is {}, not below tau_fitness: fatigue does not fade first, so there is no time to "
+            "benefit and no later peak")  # fmt: skip
+    return p, np.asarray(p["tau_fitness"] * p["tau_fatigue"] / (p["tau_fitness"] - p["tau_fatigue"]))
 
 
 def influence_curve(
@@ -238,28 +182,9 @@ def influence_curve(
     """Response that a unit load brings, by how many days before it was done.
 
     k1 exp(-d/tau1) - k2 exp(-d/tau2) for `banister`; zero for loads yet to come (d < 0) and, under
-    ``impulse="next_day"``, on the day itself.
-
-    Parameters
-    ----------
-    days_before : float or array_like
-        Days d from the load to the day of interest.
-    model : {"banister", "one_component", "fitness_delay"}
-        A model in which a load's effect does not depend on the other loads.
-    impulse, scaling, **parameters
-        As in `retrowalk.fitness_fatigue`.
-
-    Returns
-    -------
-    float or numpy.ndarray
-        Influence, the shapes of all arguments broadcast.
-
-    Raises
-    ------
-    InputError
-        If the model has no such curve.
+    ``impulse="next_day"``, on the day itself. Models in which loads change each other's effect have none.
     """
-    p = checked_parameters(model, impulse, scaling, parameters)
+    p = _checked_parameters(model, impulse, scaling, parameters)
     if not FAMILIES[model].linear:
         raise InputError(
             f"model is {model!r}, where a load's influence depends on the other loads; it has no curve"
@@ -269,7 +194,7 @@ def influence_curve(
     counted = age >= 0 if impulse == "same_day" else age > 0
 
     def fading(tau: Array) -> Array:
-        return np.asarray(day_share(tau, scaling) * np.exp(-np.maximum(age, 0.0) / tau))
+        return np.asarray(_day_share(tau, scaling) * np.exp(-np.maximum(age, 0.0) / tau))
 
     value = p["gain_fitness"] * fading(p["tau_fitness"])
     if "tau_delay" in p:
@@ -277,21 +202,3 @@ def influence_curve(
     if "tau_fatigue" in p:
         value = value - p["gain_fatigue"] * fading(p["tau_fatigue"])
     return plain(np.where(counted, value, 0.0))
-
-
-def _session(
-    gain_fitness: Numbers, tau_fitness: Numbers, gain_fatigue: Numbers, tau_fatigue: Numbers
-) -> dict[str, Array]:
-    given = {"gain_fitness": gain_fitness, "tau_fitness": tau_fitness, "gain_fatigue": gain_fatigue,
-             "tau_fatigue": tau_fatigue}  # fmt: skip
-    p = {name: parameter(name, value) for name, value in given.items()}
-    for name in ("gain_fitness", "gain_fatigue"):
-        refuse(p[name], p[name] <= 0, f"{name} is {{}}; it must be above 0")
-    refuse(p["tau_fatigue"], p["tau_fatigue"] >= p["tau_fitness"],
-            "tau_fatigue is {}, not below tau_fitness: fatigue does not fade first, so there is no time to "
-            "benefit and no later peak")  # fmt: skip
-    return p
-
-
-def _rate(p: dict[str, Array]) -> Array:
-    return np.asarray(p["tau_fitness"] * p["tau_fatigue"] / (p["tau_fitness"] - p["tau_fatigue"]))

@@ -43,32 +43,23 @@ def impulse(
     Saturation acts on the group's total and never on a component alone: otherwise dividing one session
     between two directions would create response out of nothing. The impulses of a group add to L^gamma.
 
-    Parameters
-    ----------
-    loads : array-like, shape (visit, component)
-        Loads in reference sessions, not negative.
-    groups : sequence of length component
-        Group label of each component; equal labels share one total.
-    gamma : float or array of shape (draw,), optional
-        Exponent in (0, 1]; 1 (the linear law) if neither it nor `hill` is given.
-    hill : (maximum, half_load, exponent), optional
-        All positive; excludes `gamma`.
-
-    Returns
-    -------
-    ndarray, shape (visit, component), or (draw, visit, component) where `gamma` is an array.
-
-    Raises
-    ------
-    InputError
-        For loads that are negative or not finite (with their place), or parameters out of range.
+    Loads (visit, component) are in reference sessions; components of equal `groups` share one total. `gamma`
+    in (0, 1] is a number or an array (draw,), 1 (the linear law) if neither it nor `hill` is given; a gamma
+    per draw gives impulses (draw, visit, component), else (visit, component).
 
     Examples
     --------
     >>> impulse([[0.5, 0.5, 1.0]], ["walking", "walking", "cycling"], gamma=0.5).round(3)
     array([[0.5, 0.5, 1. ]])
     """
-    amounts = _checked(loads, len(groups))
+    amounts = np.asarray(loads, dtype=np.float64)
+    if amounts.ndim != 2 or amounts.shape[1] != len(groups):
+        raise InputError(f"loads must have shape (visit, {len(groups)}), not {amounts.shape}")
+    bad = np.argwhere(~(np.isfinite(amounts) & (amounts >= 0)))
+    if len(bad):
+        visit, component = (int(place) for place in bad[0])
+        value = amounts[visit, component]
+        raise InputError(f"loads must be numbers of at least 0, not {value:g} at [{visit}, {component}]")
     labels = tuple(dict.fromkeys(groups))
     member = np.array([labels.index(group) for group in groups], dtype=np.intp)
     totals = np.zeros((len(amounts), len(labels)))
@@ -98,11 +89,6 @@ def hill_response(total: ArrayLike, hill: Hill) -> FloatArray:
 
         maximum L^exponent / (half_load^exponent + L^exponent) = maximum / (1 + (half_load / L)^exponent)
 
-    Raises
-    ------
-    InputError
-        If a number of `hill` is not finite or not above 0.
-
     Examples
     --------
     >>> hill_response([0.0, 1.5, 1e300], Hill(maximum=2.0, half_load=1.5, exponent=2.0))
@@ -113,15 +99,3 @@ def hill_response(total: ArrayLike, hill: Hill) -> FloatArray:
     amounts = np.asarray(total, dtype=np.float64)
     with np.errstate(divide="ignore", over="ignore"):
         return np.asarray(hill.maximum / (1.0 + (hill.half_load / amounts) ** hill.exponent))
-
-
-def _checked(loads: ArrayLike, components: int) -> FloatArray:
-    amounts = np.asarray(loads, dtype=np.float64)
-    if amounts.ndim != 2 or amounts.shape[1] != components:
-        raise InputError(f"loads must have shape (visit, {components}), not {amounts.shape}")
-    bad = np.argwhere(~(np.isfinite(amounts) & (amounts >= 0)))
-    if len(bad):
-        visit, component = (int(place) for place in bad[0])
-        value = amounts[visit, component]
-        raise InputError(f"loads must be numbers of at least 0, not {value:g} at [{visit}, {component}]")
-    return amounts

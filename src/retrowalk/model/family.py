@@ -15,28 +15,14 @@ from retrowalk.words import suggestion
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of some models of the family.
+    """A parameter of some models of the family."""
 
-    Parameters
-    ----------
-    meaning : str
-        In a few words, without the unit.
-    unit : str
-        ``d``, ``1``, or ``response`` for the unit of the response per unit of load.
-    positive : bool
-        Whether it must be above 0; else it may be any finite number.
-    largest : float or None
-        Largest value that a scenario may set; None where scenarios do not set it, because it follows from
-        the fitted net responses.
-    default : float or None
-        What a scenario that does not set it gets. None: ``tau_fitness`` and ``tau_fatigue`` come from the
-        posterior draws, the others must be set.
-    """
-
-    meaning: str
-    unit: str
-    positive: bool
-    largest: float | None = None
+    meaning: str  #: in a few words, without the unit
+    unit: str  #: ``d``, ``1``, or ``response`` for the unit of the response per unit of load
+    positive: bool  #: it must be above 0; else it may be any finite number
+    largest: float | None = None  #: that a scenario may set; None: it follows from the fitted net responses
+    #: What a scenario that does not set it gets. None: ``tau_fitness`` and ``tau_fatigue`` come from the
+    #: posterior draws, the others must be set.
     default: float | None = None
 
 
@@ -64,37 +50,21 @@ FamilyName = Literal["one_component", "banister", "fitness_delay", "variable_dos
 class Family:
     """One model of the family. A new one is its row below, its reference and its kernel.
 
-    Parameters
-    ----------
-    name : str
-        ``family`` in scenarios, ``model`` of `retrowalk.fitness_fatigue`.
-    number : int
-        Its number in compiled code, the constant of `retrowalk.kernels.responses` named like it.
-    parameters : tuple of str
-        What it needs besides the baseline and the initial states, of `PARAMETERS`.
-    reference : str
-        Function of `retrowalk.model.reference` that computes it as its definition reads.
-    kernel : str
-        Function of `retrowalk.kernels.recurrences` that computes it fast.
-    linear : bool
-        Whether the response is linear in the load, so that responses to unit loads may be summed.
-    forms : tuple of str
-        Its forms, the default first; numbered in this order in compiled code.
-    daily_forms : tuple of str
-        Forms that move by a rule of their own on days without load, so that they need every day.
-    daily : bool
-        The same for a model without forms: its states step by the day and must not fall below 0, and it has
-        no sums that could be averaged (``scaling="ewma"``).
+    Its reference is a function of `retrowalk.model.reference`, its kernel one of
+    `retrowalk.kernels.recurrences`; its number is its constant in `retrowalk.kernels.responses`.
     """
 
     name: FamilyName
     number: int
-    parameters: tuple[str, ...]
+    parameters: tuple[str, ...]  #: what it needs of `PARAMETERS`
     reference: str
     kernel: str
-    linear: bool = False
-    forms: tuple[str, ...] = ()
+    linear: bool = False  #: the response is linear in the load, so that responses to unit loads may be summed
+    forms: tuple[str, ...] = ()  #: the default first; numbered in this order in compiled code
+    #: Forms that move by a rule of their own on days without load, so that they need every day.
     daily_forms: tuple[str, ...] = ()
+    #: The same for a model without forms: its states step by the day and must not fall below 0, and it has no
+    #: sums that could be averaged (``scaling="ewma"``).
     daily: bool = False
 
     @property

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from retrowalk.errors import InputError
 from retrowalk.model import reference
 from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS, Hill, hill_response
-from retrowalk.model.family import FAMILIES, IMPULSES, choice_problem
+from retrowalk.model.family import FAMILIES, IMPULSES, require_choice
 
 FloatArray = NDArray[np.float64]
 
@@ -21,11 +21,6 @@ def unit_sum(tau: ArrayLike) -> FloatArray:
 
     An impulse d days old weighs exp(-d/tau) in both conventions, and day 42 has no load of its own, so the
     sum is the same for next-day and same-day impulses.
-
-    Parameters
-    ----------
-    tau : array-like, any shape
-        Time constants [d], positive.
 
     Examples
     --------
@@ -66,28 +61,11 @@ def reference_sums(
     ===============  ======================  =====================================================
 
     Any other model with gains and time constants alone has the sums of its reference.
-
-    Parameters
-    ----------
-    tau_fitness, tau_fatigue, tau_delay, tau_gain : array-like
-        Time constants [d]; they broadcast against each other.
-    model, impulse, form : str
-        Names as in `retrowalk.model.family`; ``nonlinear`` has no unit sums, see `gains_from_net`.
-    hill : (maximum, half_load, exponent), optional
-        Saturation of the daily load.
-
-    Raises
-    ------
-    InputError
-        For an unknown name, a missing or non-positive time constant, or a delay not shorter than the fitness.
+    Time constants [d] broadcast against each other. ``nonlinear`` has no unit sums: see `nonlinear_gain`.
     """
-    for problem in (
-        choice_problem("model", model, [name for name, row in FAMILIES.items() if not row.daily]),
-        choice_problem("impulse", impulse, IMPULSES),
-        choice_problem("form", form, FAMILIES["variable_dose"].forms),
-    ):
-        if problem:
-            raise InputError(problem)
+    require_choice("model", model, [name for name, row in FAMILIES.items() if not row.daily])
+    require_choice("impulse", impulse, IMPULSES)
+    require_choice("form", form, FAMILIES["variable_dose"].forms)
     unit = 1.0 if hill is None else float(hill_response(1.0, Hill(*hill)))
     if FAMILIES[model].reference != "weighted_sums":
         return _sums_of_reference(model, impulse, unit, tau_fitness, tau_fatigue)
@@ -158,19 +136,8 @@ def gains_from_net(
 
         k1 = R / ((1 - f) G*)            k2 = f k1 G* / H*            so that  k1 G* - k2 H* = R.
 
-    Parameters
-    ----------
-    net : array-like
-        R: net response on day 42, in SDs on the link scale, of either sign.
-    fatigue_fraction : array-like
-        f, at least 0 and below 1; a one-component model needs 0.
-    tau_fitness, tau_fatigue, model, impulse, tau_delay, tau_gain, form, hill
-        As in `reference_sums`. For ``nonlinear`` see `nonlinear_gain`.
-
-    Returns
-    -------
-    k1, k2 : ndarray
-        Broadcast over all arguments.
+    `net` is R on day 42, in SDs on the link scale and of either sign; f is at least 0 and below 1, and 0 for
+    a model without fatigue. All arguments broadcast; the others are those of `reference_sums`.
 
     Examples
     --------
@@ -185,15 +152,9 @@ def gains_from_net(
     if not has_fatigue and bool(np.any(fraction > 0)):
         raise InputError(f"a {model} model has no fatigue: its fraction must be 0, not {fraction}")
     fitness, fatigue = reference_sums(
-        tau_fitness,
-        tau_fatigue,
-        model=model,
-        impulse=impulse,
-        tau_delay=tau_delay,
-        tau_gain=tau_gain,
-        form=form,
-        hill=hill,
-    )
+        tau_fitness, tau_fatigue, model=model, impulse=impulse, tau_delay=tau_delay, tau_gain=tau_gain,
+        form=form, hill=hill,
+    )  # fmt: skip
     k1 = np.asarray(response / ((1.0 - fraction) * fitness))
     if not has_fatigue:
         return k1, np.zeros_like(k1)
@@ -212,12 +173,8 @@ def nonlinear_gain(
 
     The component follows daily Euler steps, ``s(n) = s(n-1) - s(n-1)^exponent / tau + gain w``, of w(n-1) for
     next-day and w(n) for same-day impulses. For a net response R > 0 and a fatigue fraction f, fitness takes
-    the target R/(1-f) and fatigue f R/(1-f); a falling outcome is the same with both signs turned.
-
-    Raises
-    ------
-    InputError
-        If no gain does it: a step would pass below zero first.
+    the target R/(1-f) and fatigue f R/(1-f); a falling outcome is the same with both signs turned. Refused if
+    a step would pass below zero first.
     """
     if not (math.isfinite(target) and target >= 0 and tau > 0 and exponent > 0):
         raise InputError("target must be at least 0, tau and exponent above 0")

@@ -39,16 +39,7 @@ class Link:
 
     The maps are increasing, so a quantile of eta becomes the same quantile of y; a mean does not.
 
-    Parameters
-    ----------
-    kind : {"log", "logit", "identity"}
-    lower, upper : float, optional
-        Bounds a and b of a logit link; other kinds ignore them.
-
-    Raises
-    ------
-    InputError
-        If the kind is unknown, or a logit link has no finite bounds with lower < upper.
+    Bounds a (`lower`) and b (`upper`) belong to a logit link; other kinds ignore them.
 
     Examples
     --------
@@ -87,16 +78,6 @@ class Link:
             return a + (b - a) * _expit(x)
         return x
 
-    def derivative(self, value: ArrayLike) -> FloatArray:
-        """Derivative of eta by y at `value`: it turns a small spread in y into one on the link scale."""
-        y = self._inside(value)
-        if self.kind == "log":
-            return np.asarray(1.0 / y)
-        if self.kind == "logit":
-            a, b = self._bounds()
-            return np.asarray((b - a) / ((y - a) * (b - y)))
-        return np.ones_like(y)
-
     def moments(self, mu: float, sd: float) -> tuple[float, float]:
         """Mean and SD in the own unit when eta ~ Normal(mu, sd).
 
@@ -119,11 +100,8 @@ class Link:
         For log: ``sd_link^2 = ln(1 + (sd/mean)^2)``, ``mu = ln(mean) - sd_link^2 / 2``.
         For logit Newton steps on the quadrature of `moments`.
 
-        Raises
-        ------
-        InputError
-            If the mean lies outside the link's range, the SD is not positive, or no such normal exists:
-            between bounds a and b the variance is always below (mean - a)(b - mean).
+        Refused where no such normal exists: between bounds a and b the variance is always below
+        (mean - a)(b - mean).
         """
         self._inside(mean)
         if not 0.0 < sd < math.inf:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from retrowalk.catalogue import components, modalities
@@ -20,30 +20,14 @@ Match = Literal["time", "energy", "intensity"]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One bout of training.
-
-    Parameters
-    ----------
-    modality : str
-        Name as scenarios write it: ``walk``, ``run``, ``physiotherapy`` ...
-    minutes : float
-        Prescribed duration [min].
-    speed : float or None
-        Forward speed [m/s]; None is the modality's reference speed.
-    grade : float
-        Slope of the ground as a fraction; 0.05 is five per cent uphill.
-    backward_share : float
-        Share of the prescribed minutes that is replaced by backward movement, from 0 to 1.
-    match : {"time", "energy", "intensity"}
-        What the backward part has in common with the forward part it replaces.
-    """
+    """One bout of training, as scenarios write it."""
 
     modality: str
-    minutes: float
-    speed: float | None = None
-    grade: float = 0.0
-    backward_share: float = 0.0
-    match: Match = "time"
+    minutes: float  #: prescribed
+    speed: float | None = None  #: forward [m/s]; None is the modality's reference speed
+    grade: float = 0.0  #: fraction; 0.05 is five per cent uphill
+    backward_share: float = 0.0  #: share of the minutes that backward movement replaces, from 0 to 1
+    match: Match = "time"  #: what the backward part has in common with the forward part it replaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +70,8 @@ def split(session: Session) -> dict[str, SessionPart]:
 
     and (1 - s) M stay forward. At s = 0 and s = 1 only one component is returned; 0 minutes return none.
 
-    Parameters
-    ----------
-    session : Session
-        With the modality's name as scenarios write it, ``walk`` or ``cycling``.
-
-    Returns
-    -------
-    dict of component name to SessionPart
-
-    Raises
-    ------
-    InputError
-        For an unknown modality, minutes, share, speed or grade out of range, a backward share, speed or grade
-        of a modality that has none, or an intensity that no backward speed of at least 0.2 m/s matches.
+    Refused are an unknown modality, minutes, share, speed or grade out of range or of a modality that has
+    none, and an intensity that no backward speed of at least 0.2 m/s matches.
 
     Examples
     --------
@@ -135,13 +107,7 @@ def split(session: Session) -> dict[str, SessionPart]:
 
 @lru_cache(maxsize=256)
 def matched_speed(forward: str, backward: str, speed: float, grade: float) -> float:
-    """Backward speed u [m/s] at which MET_b(u) = MET_f(speed), by bisection to the last bit.
-
-    Raises
-    ------
-    InputError
-        If u lies below 0.2 m/s or outside the speeds of the backward component.
-    """
+    """Backward speed u [m/s] at which MET_b(u) = MET_f(speed), by bisection to the last bit."""
     target = mets(forward, speed, grade)
     row = modalities()[backward]
     low, high = max(SLOWEST_MATCH, row.slowest or 0.0), row.fastest or math.inf
@@ -174,17 +140,7 @@ def session_load(
                  for more than all of the reserve
     ===========  ======================================================================================
 
-    Parameters
-    ----------
-    session : Session
-    measure : {"met_minutes", "minutes", "vo2_reserve"}
-    vo2max : float
-        ml/kg/min; used by ``vo2_reserve`` alone.
-
-    Returns
-    -------
-    dict of component name to float
-        Dimensionless; 1 is one reference session.
+    `vo2max` [ml/kg/min] is used by ``vo2_reserve`` alone.
 
     Examples
     --------
@@ -195,11 +151,14 @@ def session_load(
         raise InputError(f"measure must be one of {', '.join(get_args(LoadMeasure))}, not {measure!r}")
     if not REST < vo2max < math.inf:
         raise InputError(f"vo2max must be above the {REST:g} ml/kg/min of rest, not {vo2max:g}")
-    return {
-        component: _amount(component, part, measure, vo2max)
-        / _amount(component, _reference(component), measure, vo2max)
-        for component, part in split(session).items()
-    }
+    loads = {}
+    for component, part in split(session).items():
+        row = modalities()[component]
+        reference = SessionPart(row.reference_minutes, row.reference_speed, row.reference_grade)
+        loads[component] = _amount(component, part, measure, vo2max) / _amount(
+            component, reference, measure, vo2max
+        )
+    return loads
 
 
 def _amount(component: str, part: SessionPart, measure: LoadMeasure, vo2max: float) -> float:
@@ -209,12 +168,6 @@ def _amount(component: str, part: SessionPart, measure: LoadMeasure, vo2max: flo
     if measure == "met_minutes":
         return part.minutes * above_rest
     return part.minutes * min(1.0, REST * above_rest / (vo2max - REST))
-
-
-@cache
-def _reference(component: str) -> SessionPart:
-    row = modalities()[component]
-    return SessionPart(row.reference_minutes, row.reference_speed, row.reference_grade)
 
 
 def _check(session: Session) -> None:
@@ -239,13 +192,6 @@ def practised(minutes: ArrayLike, constant: ArrayLike) -> NDArray[np.float64]:
 
     Cumulative practice counts, not when it was done: nothing is forgotten. A measured cost falls by the
     factor exp(-novelty * share), the novelty being the logarithm of first over practised cost.
-
-    Parameters
-    ----------
-    minutes : array-like
-        Practised before the measurement, at least 0.
-    constant : array-like
-        Minutes after which e^-1 of the novelty is left, above 0; broadcasts with `minutes`.
 
     Examples
     --------

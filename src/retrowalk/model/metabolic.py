@@ -29,19 +29,8 @@ def mets(component: str, speed: float | None = None, grade: float = 0.0) -> floa
     have the coefficients of `walking_vo2` and `running_vo2`, whatever the speed within their limits. Every
     other component has one value in the catalogue, the same for each minute.
 
-    Parameters
-    ----------
-    component : str
-        Name of a training component, such as ``walk_backward``.
-    speed : float, optional
-        Speed [m/s]; the component's reference speed if left out.
-    grade : float
-        Slope as a fraction.
-
-    Raises
-    ------
-    InputError
-        For an unknown component, a speed or grade outside the limits, or one that it does not have.
+    Speeds are in m/s, the component's reference speed if left out, and grades fractions. Refused are those
+    outside the limits, or that the component does not have.
 
     Examples
     --------
@@ -114,17 +103,10 @@ def backward_ratio(gait: str, speed: float, grade: float = 0.0, novelty: float =
         walking    ln r = walk + walk_grade g + walk_fast max(0, v - 1.63 m/s) + walk_novelty n
         running    ln r = run
 
-    Parameters
-    ----------
-    gait : {"walk", "run"}
-    speed : float
-        m/s. Up to the speed at which people begin to run backward the ratio does not depend on it.
-    grade : float
-        Fraction.
-    novelty : float
-        1 for people new to backward walking, 0 for practised ones. The load of a session is always computed
-        with 0, so that it is a property of the prescription; what practice does to measured oxygen cost is
-        the business of those outcomes.
+    Up to the speed at which people begin to run backward the ratio does not depend on it. The novelty n is 1
+    for people new to backward walking, 0 for practised ones. The load of a session is always computed with 0,
+    so that it is a property of the prescription; what practice does to measured oxygen cost is the business
+    of those outcomes.
     """
     c = fit_backward_ratio()
     if gait == "run":
@@ -137,19 +119,14 @@ class CostRow(Row):
     """One measured or derived pair of backward and forward cost; the CSV stands beside this module."""
 
     id: str
-    source: str
-    """Id in the evidence tables, or a DOI."""
+    source: str  #: id in the evidence tables, or a DOI
     gait: Literal["walk", "run"]
-    speed: float
-    """m/s."""
-    grade: float
-    """Fraction."""
-    novelty: float
-    """1 new to it, 0 practised, 0.5 where the source does not say."""
+    speed: float  #: m/s
+    grade: float  #: fraction
+    novelty: float  #: 1 new to it, 0 practised, 0.5 where the source does not say
     backward: float
     forward: float
-    rest: float
-    """Cost at rest in the same unit."""
+    rest: float  #: cost at rest in the same unit
     unit: str
     forward_from: str
     role: Literal["fit", "check"]

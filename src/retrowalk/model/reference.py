@@ -13,24 +13,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retrowalk.errors import InputError
 from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS, Hill
 from retrowalk.model.dose import impulse as dose_impulse
-from retrowalk.model.family import FAMILIES, IMPULSES, choice_problem
+from retrowalk.model.family import FAMILIES, IMPULSES, require_choice
 
 Array = NDArray[np.float64]
 
 
 class Curves(NamedTuple):
-    """Curves of one load and one parameter set.
+    """Curves of one load and one parameter set; ``response = baseline + fitness - fatigue``.
 
-    Parameters
-    ----------
-    fitness, fatigue, response : numpy.ndarray
-        As defined by the model; ``response = baseline + fitness - fatigue``.
-    size : numpy.ndarray
-        Sum of the absolute values of all terms, S = |p0| + |k1| G + |k2| H and the initial states: what a
-        rounding error is measured against.
+    `size` is the sum of the absolute values of all terms, S = |p0| + |k1| G + |k2| H and the initial states:
+    what a rounding error is measured against.
     """
 
     fitness: Array
@@ -48,18 +42,6 @@ def decaying_sum(load: ArrayLike, tau: float, times: ArrayLike, impulse: str = "
         counted = age >= 0 if impulse == "same_day" else age > 0
         total[n] = np.sum(w[counted] * np.exp(-age[counted] / tau))
     return total
-
-
-def recent_load(load: ArrayLike, tau_gain: float, times: ArrayLike, *, inclusive: bool) -> Array:
-    """K_i: the load up to and including i (or strictly before it), faded with tau_gain."""
-    return decaying_sum(load, tau_gain, times, "same_day" if inclusive else "next_day")
-
-
-def hill_load(load: ArrayLike, hill: Sequence[float]) -> Array:
-    """Saturated load w' = maximum w^exponent / (half_load^exponent + w^exponent)."""
-    maximum, half_load, exponent = hill
-    power = np.asarray(load, float) ** exponent
-    return np.asarray(maximum * power / (half_load**exponent + power))
 
 
 def euler_path(
@@ -103,7 +85,8 @@ def fitness_fatigue(
     """
     w = np.asarray(load, float)
     if hill is not None:
-        w = hill_load(w, hill)
+        maximum, half_load, exponent = hill
+        w = maximum * w**exponent / (half_load**exponent + w**exponent)
     t = np.arange(1.0, w.size + 1) if times is None else np.asarray(times, float)
     given = Given(w, t, model, impulse, scaling, form, parameters, initial_fitness, initial_fatigue)
     compute: Callable[[Given], tuple[Array, Array, Array]] = globals()[FAMILIES[model].reference]
@@ -148,7 +131,8 @@ def weighted_sums(given: Given) -> tuple[Array, Array, Array]:
     if "gain_fatigue" in p:
         strain = w
         if model == "variable_dose":
-            k = recent_load(w, p["tau_gain"], t, inclusive=form != "exclusive")
+            # K_i: the load up to and including i, or strictly before it, faded with tau_gain
+            k = decaying_sum(w, p["tau_gain"], t, "next_day" if form == "exclusive" else "same_day")
             strain = k if form == "filter" else k * w
         downs = [term(strain, p["gain_fatigue"], p["tau_fatigue"]), held(initial_fatigue, p["tau_fatigue"])]
     return np.sum(ups, axis=0), np.sum(downs, axis=0), np.sum(np.abs(ups + downs), axis=0)
@@ -157,16 +141,12 @@ def weighted_sums(given: Given) -> tuple[Array, Array, Array]:
 def euler_steps(given: Given) -> tuple[Array, Array, Array]:
     """Fitness, fatigue and their sum: both states by `euler_path`."""
     w, p = given.w, given.p
-    fitness = euler_path(
-        w, p["gain_fitness"], p["tau_fitness"], p["exponent_fitness"], given.initial_fitness, given.impulse
-    )
-    fatigue = euler_path(
-        w, p["gain_fatigue"], p["tau_fatigue"], p["exponent_fatigue"], given.initial_fatigue, given.impulse
+    initial = {"fitness": given.initial_fitness, "fatigue": given.initial_fatigue}
+    fitness, fatigue = (
+        euler_path(w, p[f"gain_{state}"], p[f"tau_{state}"], p[f"exponent_{state}"], start, given.impulse)
+        for state, start in initial.items()
     )
     return fitness, fatigue, fitness + fatigue
-
-
-FloatArray = NDArray[np.float64]
 
 
 def arm_response(
@@ -184,7 +164,7 @@ def arm_response(
     assess_days: ArrayLike,
     impulse: str = "next_day",
     hill: Hill | None = None,
-) -> FloatArray:
+) -> Array:
     """Link-scale response of one member and one outcome at the assessments of an arm.
 
     With w_m(v) the impulse of component m at visit v and G*, H* the reference programme's unit sums,
@@ -194,37 +174,13 @@ def arm_response(
 
     over the visits before t (next-day), or up to and including t (same-day).
 
-    Parameters
-    ----------
-    loads : array-like, shape (visit, component)
-        In reference sessions.
-    days : array-like, shape (visit,)
-        Day of each visit.
-    groups : sequence of length component
-        Group labels; see `retrowalk.model.dose.impulse`.
-    gains : array-like, shape (component,)
-        R: net response to the reference programme [SD], signed.
-    sigma_z : float
-        This member's own extra response [SD per reference programme]: sigma times their standard normal.
-    f : float
-        Fatigue fraction, at least 0 and below 1.
-    tau1, tau2 : float
-        Time constants of fitness and fatigue [d].
-    gamma : float
-        Exponent of the dose; `hill` takes its place where given.
-    sd_link : float
-        SD of the outcome in the population, on the link scale.
-    attended : array-like of bool, shape (visit,)
-    assess_days : array-like, shape (assessment,)
-    impulse : {"next_day", "same_day"}
-
-    Returns
-    -------
-    ndarray, shape (assessment,)
-        Change on the link scale.
+    Loads (visit, component) are in reference sessions, days and attended (visit,), `groups` as in
+    `retrowalk.model.dose.impulse`. `gains` (component,) are R, the net response to the reference programme
+    [SD], signed; `sigma_z` is the member's own extra response in the same unit. Time constants are in days,
+    `sd_link` is the outcome's SD on the link scale, and `hill` takes the place of `gamma` where given.
+    Returned is the change on the link scale (assessment,).
     """
-    if problem := choice_problem("impulse", impulse, IMPULSES):
-        raise InputError(problem)
+    require_choice("impulse", impulse, IMPULSES)
     doses = dose_impulse(loads, groups, gamma=None if hill else gamma, hill=hill)
     net = np.asarray(gains, dtype=np.float64)
     visited = np.asarray(attended, dtype=bool)
