@@ -257,7 +257,7 @@ def test_zarr_stores_of_others_are_refused(tmp_path):
 
 def test_nothing_there_is_said(tmp_path):
     refused(tmp_path / "a.zarr", "does not exist; give a store or a netCDF file")
-    for look in (store.status, store.verify, store.damaged_blocks):
+    for look in (store.status, store.verify):
         with pytest.raises(InputError, match="does not exist"):
             look(tmp_path / "a.zarr")
 

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING
 from retrowalk.store.block_records import BlockRecord
 from retrowalk.store.descriptions import widen
 from retrowalk.store.encode import compressed_size
+from retrowalk.store.folder import LostStoreError
 from retrowalk.store.format import is_url
 from retrowalk.store.layout import Layout, differing, suggest_block, suggest_files
 from retrowalk.store.netcdf import check_target, write_netcdf
 from retrowalk.store.opening import create
-from retrowalk.store.places import LostStoreError
-from retrowalk.store.verify import Damage, StoreStatus, damaged_blocks, status, verify
+from retrowalk.store.verify import Damage, StoreStatus, status, verify
 from retrowalk.store.writer import BlockWriter, Writer
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ __all__ = [
     "check_target",
     "compressed_size",
     "create",
-    "damaged_blocks",
     "differing",
     "export",
     "is_url",

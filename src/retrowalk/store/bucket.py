@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -17,28 +18,15 @@ from typing import Any
 
 from retrowalk.errors import InputError, MissingExtraError, RetrowalkError, RunError
 from retrowalk.store import format as names
+from retrowalk.store.folder import Folder, LostStoreError, check_name
 from retrowalk.store.format import is_url
-from retrowalk.store.places import Folder, LostStoreError, Place, check_name, without_secrets
 
 #: A store that does not answer is asked again for at most so long.
 RETRY: Any = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
 
 
 class Bucket:
-    """One store's objects. Can be sent to another process; credentials come from that one's environment.
-
-    Parameters
-    ----------
-    url : str
-        Such as ``s3://bucket/name.zarr``.
-
-    Raises
-    ------
-    InputError
-        For an address without bucket or name, or with a user name or password in it.
-    MissingExtraError
-        When obstore is not installed.
-    """
+    """One store's objects. Can be sent to another process; credentials come from that one's environment."""
 
     def __init__(self, url: str) -> None:
         scheme, _, rest = url.rstrip("/").partition("://")
@@ -88,13 +76,7 @@ class Bucket:
         return self._sizes or {}
 
     def refresh(self) -> None:
-        """Look again.
-
-        Raises
-        ------
-        InputError
-            For absurdly many or large objects.
-        """
+        """Look again; absurdly many or large objects are refused."""
         import obstore
 
         sizes: dict[str, int] = {}
@@ -154,19 +136,9 @@ class Bucket:
             return bytes(result.bytes()), {name: tag for name, tag in tags.items() if tag is not None}
 
     def put_if(self, key: str, data: bytes, mode: Any) -> dict[str, str] | None:  # noqa: ANN401  as below
-        """Write an object under a condition.
+        """Write an object and return its tag; None when the condition does not hold.
 
-        Parameters
-        ----------
-        key, data
-            Name and content.
-        mode : "create" or dict
-            Only where there is none, or only where the one there has this tag.
-
-        Returns
-        -------
-        dict or None
-            The new tag; None when the condition does not hold.
+        `mode` is "create" (only where there is none), a tag (only where the one there has it) or "overwrite".
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -180,7 +152,7 @@ class Bucket:
                 return None
             except FileNotFoundError:
                 # Some servers say so of a condition on an object that is gone.
-                if mode == "create":
+                if isinstance(mode, str):
                     raise
                 return None
         if self._sizes is not None:
@@ -190,12 +162,7 @@ class Bucket:
     def put(self, key: str, pieces: Iterable[bytes], check: Callable[[], None] | None = None) -> None:
         """Write an object where there is none; it is durable when this returns.
 
-        Parameters
-        ----------
-        key, pieces
-            Name and content.
-        check : callable, optional
-            Makes sure that this writer still owns the store; only then another content is replaced.
+        Another content is replaced only once `check` has made sure that this writer still owns the store.
         """
         data = b"".join(pieces)
         for _ in range(3):
@@ -216,12 +183,15 @@ class Bucket:
 
     def overwrite(self, key: str, data: bytes) -> None:
         """Write an object on which nothing depends, whatever is there."""
-        import obstore
+        self.put_if(key, data, "overwrite")
 
-        with self.errors():
-            obstore.put(self.store, key, data, use_multipart=False)
-        if self._sizes is not None:
-            self._sizes[key] = len(data)
+    def prepare(self, folders: Iterable[str], waiting: bytes) -> None:
+        """Put words that wait at the places of all descriptions.
+
+        Our own first: what a writer that is killed in the middle leaves behind is known to be ours.
+        """
+        for folder in sorted(folders, key=lambda folder: folder != names.OWN):
+            self.put(f"{folder}/{names.ZARR}" if folder else names.ZARR, [waiting])
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove objects, in the order given; those that are not there do not matter."""
@@ -243,13 +213,7 @@ class Bucket:
         return dict(zip(numbers, self.read_many((key, 0, self.sizes[key]) for key in keys), strict=True))
 
     def append_log(self, number: int, line: bytes) -> None:
-        """Add a line, unless another writer has added one of that number.
-
-        Raises
-        ------
-        LostStoreError
-            When another writer has: the store is its store now.
-        """
+        """Add a line; `LostStoreError` when another writer has added one of that number."""
         if self.put_if(self._line(number), line, "create") is None:
             raise self.lost()
 
@@ -265,12 +229,14 @@ class Bucket:
     def publish(self, key: str, data: bytes, waiting: bytes) -> None:
         """Replace the words that wait at the place of a description.
 
-        Raises
-        ------
-        LostStoreError
-            When anything else is there: the place belongs to another store by now.
+        `LostStoreError` when anything else is there: the place belongs to another store by now.
         """
-        self._exchange(key, waiting, data)
+        try:
+            present, tag = self.get(key)
+        except FileNotFoundError:
+            raise self.lost() from None
+        if present != data and (present != waiting or self.put_if(key, data, tag) is None):
+            raise self.lost()
 
     def withhold(self, key: str, data: bytes, waiting: bytes) -> None:
         """Undo `publish`; a damaged description is replaced too."""
@@ -282,14 +248,6 @@ class Bucket:
         if present != waiting and self.put_if(key, waiting, tag) is None:
             raise self.lost()
 
-    def _exchange(self, key: str, old: bytes, new: bytes) -> None:
-        try:
-            present, tag = self.get(key)
-        except FileNotFoundError:
-            raise self.lost() from None
-        if present != new and (present != old or self.put_if(key, new, tag) is None):
-            raise self.lost()
-
     def lost(self) -> LostStoreError:
         """The error of a writer whose store is another's by now."""
         return LostStoreError(f"{self.url}: another process took this store over; nothing more is written")
@@ -298,12 +256,7 @@ class Bucket:
     def errors(self, action: str = "", *, missing: bool = False) -> Iterator[None]:
         """Turn what an object store or the network says into one sentence.
 
-        Raises
-        ------
-        RunError
-            When it does not answer or refuses.
-        FileNotFoundError
-            Only with `missing`, when an object is not there.
+        With `missing`, the FileNotFoundError of an object that is not there is let through.
         """
         try:
             yield
@@ -316,18 +269,18 @@ class Bucket:
         except PermissionError as error:
             raise RunError(f"{self.url}: access is refused; check the credentials") from error
         except Exception as error:
-            reason = without_secrets((str(error).splitlines() or [type(error).__name__])[0][:200])
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            # User names and passwords of addresses are left out.
+            reason = re.sub(r"://[^/\s]*@", "://", reason)
             raise RunError(f"{self.url}: the object store does not answer as it should: {reason}") from error
 
 
-def locate(path: str | os.PathLike[str]) -> Place | None:
-    """The folder or prefix that a user names; None when nothing is there.
+#: Where a store lies; both have the same operations by name.
+Place = Folder | Bucket
 
-    Raises
-    ------
-    InputError
-        For a name that no file system has, or an address without bucket or store.
-    """
+
+def locate(path: str | os.PathLike[str]) -> Place | None:
+    """The folder or prefix that a user names; None when nothing is there."""
     if is_url(path):
         bucket = Bucket(str(path))
         return bucket if bucket.sizes else None

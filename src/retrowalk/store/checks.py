@@ -13,22 +13,15 @@ from pydantic import ValidationError
 
 from retrowalk.errors import InputError
 from retrowalk.store import format as names
-from retrowalk.store.bucket import locate
+from retrowalk.store.bucket import Place, locate
 from retrowalk.store.descriptions import check_group, checked, fixed_file
 from retrowalk.store.encode import Piece, check_fixed_size, check_texts
 from retrowalk.store.layout import NUMBERS, Layout, check_counts
-from retrowalk.store.places import Place
 
 
 @contextmanager
 def open_store(path: str | os.PathLike[str]) -> Iterator[tuple[Place, Layout]]:
-    """Open the store at `path` for reading.
-
-    Raises
-    ------
-    InputError
-        When there is none, or one that is not safe to read.
-    """
+    """Open the store at `path` for reading; InputError without one, or with one not safe to read."""
     place = locate(path)
     try:
         if place is None or place.size(names.DESCRIPTION) is None:
@@ -43,21 +36,26 @@ def open_store(path: str | os.PathLike[str]) -> Iterator[tuple[Place, Layout]]:
 def read_identity(place: Place) -> str | None:
     """Identity of the store at a place; None where there is none of this format."""
     try:
-        entry = json.loads(place.read(names.DESCRIPTION, 0, names.MAX_DESCRIPTION).partition(b"\n")[0])
-    except (OSError, ValueError, RecursionError):
+        body = place.read(names.DESCRIPTION, 0, names.MAX_DESCRIPTION).partition(b"\n")[0]
+    except OSError:
         return None
-    identity = entry.get("store") if isinstance(entry, dict) else None
-    return identity if isinstance(identity, str) else None
+    return _entry(body, "store")
+
+
+def _entry(body: bytes, name: str) -> str | None:
+    """One text of a description that is not checked yet."""
+    try:
+        entry = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    text = entry.get(name) if isinstance(entry, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def read_layout(place: Place) -> Layout:
     """Read and check the description of a store, and with it Zarr's descriptions of all arrays.
 
-    Raises
-    ------
-    InputError
-        For links, devices, absurd sizes, another version of the format, and a description that is damaged
-        or not ours.
+    Links, devices, absurd sizes, other versions of the format and damaged descriptions are refused.
     """
     place.check_tree()
     path = f"{place}/{names.DESCRIPTION}"
@@ -70,7 +68,12 @@ def read_layout(place: Place) -> Layout:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if hashlib.sha256(body).hexdigest().encode() != seal.strip():
         raise InputError(f"{path}: the description of the store is damaged; run again with --overwrite")
-    _check_format(path, body)
+    found = _entry(body, "format")
+    if found is not None and found != names.STORE_FORMAT:
+        raise InputError(
+            f"{path}: this store has the format {found[:40]!r}, and this version of retrowalk reads "
+            f"{names.STORE_FORMAT!r}; read it with the version that wrote it, or run again with --overwrite"
+        )
     try:
         layout = Layout.model_validate_json(body)
     except (ValidationError, RecursionError):
@@ -82,19 +85,6 @@ def read_layout(place: Place) -> Layout:
     return layout
 
 
-def _check_format(path: str, body: bytes) -> None:
-    try:
-        entry = json.loads(body)
-    except (ValueError, RecursionError):
-        entry = None
-    found = entry.get("format") if isinstance(entry, dict) else None
-    if isinstance(found, str) and found != names.STORE_FORMAT:
-        raise InputError(
-            f"{path}: this store has the format {found[:40]!r}, and this version of retrowalk reads "
-            f"{names.STORE_FORMAT!r}; read it with the version that wrote it, or run again with --overwrite"
-        )
-
-
 def _check_variables(path: str, layout: Layout) -> None:
     for variable in layout.variables:
         if variable.dtype not in NUMBERS or variable.shape[:1] != (layout.cases,):
@@ -103,9 +93,8 @@ def _check_variables(path: str, layout: Layout) -> None:
             raise InputError(
                 f"{path}: variable {variable.name} has shape {variable.shape} and dims {variable.dims}"
             )
-        if not all(0 <= size <= names.MAX_SIZE for size in variable.shape):
-            raise InputError(f"{path}: the shape {str(variable.shape)[:60]} is impossible")
-        if math.prod(variable.shape) > names.MAX_SIZE:
+        possible = all(0 <= size <= names.MAX_SIZE for size in variable.shape)
+        if not possible or math.prod(variable.shape) > names.MAX_SIZE:
             raise InputError(f"{path}: the shape {str(variable.shape)[:60]} is impossible")
         if variable.name not in layout.documents:
             raise InputError(f"{path}: variable {variable.name} has no description")
@@ -139,20 +128,11 @@ def _check_documents(path: str, layout: Layout) -> None:
 
 
 def read_fixed(place: Place, layout: Layout, file: str) -> bytes:
-    """The file of a coordinate, once it is known to be what was written and to hold what its shape says.
-
-    Raises
-    ------
-    InputError
-        When it is damaged or not safe to decode.
-    """
-    size, digest = layout.fixed[file]
-    lists = f"`retrowalk status {place} --verify` lists all damage"
-    if place.size(file) != size:
-        raise InputError(f"{place}/{file}: is damaged; {lists}")
-    data = place.read(file)
-    if Piece.of(data) != Piece(size, digest):
-        raise InputError(f"{place}/{file}: is damaged; {lists}")
+    """The file of a coordinate, once it is known to be what was written and to hold what its shape says."""
+    written = Piece(*layout.fixed[file])
+    data = place.read(file) if place.size(file) == written.size else None
+    if data is None or Piece.of(data) != written:
+        raise _damaged(place, file)
     document = json.loads(layout.documents[file.partition("/")[0]])
     if document["data_type"] == "string":
         check_texts(f"{place}/{file}", data, math.prod(document["shape"]))
@@ -160,17 +140,14 @@ def read_fixed(place: Place, layout: Layout, file: str) -> bytes:
 
 
 def check_sizes(place: Place, layout: Layout) -> None:
-    """Refuse coordinates of another size than they were written, before any is read.
-
-    Raises
-    ------
-    InputError
-        With the file.
-    """
+    """Refuse coordinates of another size than they were written, before any is read."""
     for file, (size, _) in layout.fixed.items():
         if place.size(file) != size:
-            look = f"`retrowalk status {place} --verify` lists all damage"
-            raise InputError(f"{place}/{file}: is damaged; {look}")
+            raise _damaged(place, file)
+
+
+def _damaged(place: Place, file: str) -> InputError:
+    return InputError(f"{place}/{file}: is damaged; `retrowalk status {place} --verify` lists all damage")
 
 
 def is_published(place: Place, layout: Layout) -> bool:

@@ -26,14 +26,14 @@ from retrowalk.errors import InputError, RetrowalkError, RunError
 from retrowalk.simulation.memory import free_memory, readable
 from retrowalk.store import format as names
 from retrowalk.store.block_records import Pieces, read_block_head, read_group, shard_index, shard_start
-from retrowalk.store.bucket import locate
+from retrowalk.store.bucket import Place, locate
 from retrowalk.store.checks import check_sizes, is_published, read_fixed, read_layout
 from retrowalk.store.descriptions import plain_text
 from retrowalk.store.encode import Piece, check_frame
+from retrowalk.store.folder import check_name
 from retrowalk.store.layout import Layout
 from retrowalk.store.manifest import Manifest
 from retrowalk.store.netcdf import check_netcdf
-from retrowalk.store.places import Place, check_name
 from retrowalk.store.verify import check_published
 
 if TYPE_CHECKING:

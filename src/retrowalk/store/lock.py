@@ -8,7 +8,6 @@ by the store's clock counts as dead.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import socket
@@ -17,14 +16,14 @@ import time
 import uuid
 from contextlib import suppress
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 from retrowalk.errors import InputError, RetrowalkError
 from retrowalk.store import format as names
-from retrowalk.store.bucket import Bucket
-from retrowalk.store.places import Folder, Place
+from retrowalk.store.bucket import Bucket, Place
+from retrowalk.store.folder import Folder
 
 #: A lock file without an owner is taken for a writer that is just starting, for this long.
 _STARTING_SECONDS = 10.0
@@ -33,55 +32,37 @@ _WINDOWS_OFFSET = 2**30
 #: Seconds between two signs of life in an object store, and without one after which an owner counts as dead.
 BEAT, DEAD_AFTER = 30.0, 180.0
 _OWNER = f"{names.LOCK}.owner"
+_ELSEWHERE = " or choose another output"
 
 
 class HeldError(InputError):
     """Another process is writing the store."""
 
 
-class Lock(Protocol):
-    """Held until `release` or the end of the process."""
-
-    def check(self) -> None:
-        """Raise `LostStoreError` when this writer lost its store."""
-
-    def release(self) -> None:
-        """Let others in; harmless when repeated."""
-
-
-def acquire(place: Place) -> Lock:
-    """Take the lock of the store at a place.
-
-    Raises
-    ------
-    InputError
-        When a living process holds it; the sentence names the store and the process.
-    """
-    return BucketLock.acquire(place) if isinstance(place, Bucket) else FolderLock.acquire(_folder(place))
-
-
 def holder(place: Place) -> str | None:
     """Describe the living process that holds the lock; None when it is free. Takes no lock itself."""
     if isinstance(place, Bucket):
-        return _bucket_holder(place)
-    folder = _folder(place)
+        try:
+            # A reader may not be allowed to write, so it goes by its own clock.
+            owner, _, alive = _look(place, datetime.now().astimezone())
+        except FileNotFoundError:
+            return None
+        return _describe(owner) if alive else None
     for key in (_OWNER, names.LOCK):
-        owner = parse_owner(_read(folder, key))
+        owner = _parse(_read(place, key))
         if owner and owner.get("host") == socket.gethostname():
-            return describe(owner) if is_alive(owner) else None
+            return _describe(owner) if _is_alive(owner) else None
         if owner and key == _OWNER:
-            return describe(owner)
-    return describe(owner) if owner and _is_locked(folder) else None
-
-
-def _folder(place: Place) -> Folder:
-    if not isinstance(place, Folder):
-        raise TypeError(f"{place} is neither a folder nor a bucket")
-    return place
+            return _describe(owner)
+    try:
+        with os.fdopen(place.open(names.LOCK, os.O_RDWR), "rb+", buffering=0) as file:
+            return _describe(owner) if owner and kernel_lock(file.fileno()) is False else None
+    except OSError:
+        return None
 
 
 class FolderLock:
-    """The lock of a store in a folder."""
+    """The lock of a store in a folder, held until `release` or the end of the process."""
 
     def __init__(self, folder: Folder, handle: int | None) -> None:
         self._folder = folder
@@ -90,26 +71,26 @@ class FolderLock:
 
     @classmethod
     def acquire(cls, folder: Folder) -> FolderLock:
-        """Take the lock; errors as `acquire`."""
+        """Take the lock, or raise `HeldError`."""
         handle = folder.open_own(names.LOCK, os.O_RDWR | os.O_CREAT)
-        taken = kernel_lock(handle)
         for _ in range(10):
+            taken = kernel_lock(handle)
             if taken is not False:
                 break
             # Somebody may only be looking whether the lock is held.
             time.sleep(0.05)
-            taken = kernel_lock(handle)
         if taken is None:
             os.close(handle)
             _claim(folder)
             return cls(folder, None)
-        if not taken or not _is_same(folder, handle):
-            owner = parse_owner(_read(folder, names.LOCK))
+        present = _status(folder, names.LOCK)
+        if not taken or present is None or not os.path.samestat(os.fstat(handle), present):
+            owner = _parse(_read(folder, names.LOCK))
             os.close(handle)
-            raise HeldError(_held(folder, owner))
+            raise _held(folder, owner)
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, myself())
+        os.write(handle, _myself())
         return cls(folder, handle)
 
     def check(self) -> None:
@@ -125,66 +106,49 @@ class FolderLock:
             with suppress(OSError):
                 os.ftruncate(self._handle, 0)
             os.close(self._handle)
-        elif parse_owner(_read(self._folder, _OWNER)) == parse_owner(myself()):
+        elif _parse(_read(self._folder, _OWNER)) == _parse(_myself()):
             self._folder.remove([_OWNER])
 
 
 def kernel_lock(handle: int) -> bool | None:
     """Try to lock; None where the platform or the file system has no such locks."""
-    unix, windows = _module("fcntl"), _module("msvcrt")
     try:
-        if unix is not None:
+        try:
+            unix = import_module("fcntl")
             unix.flock(handle, unix.LOCK_EX | unix.LOCK_NB)
-        elif windows is not None:
+        except ImportError:
+            windows = import_module("msvcrt")
             os.lseek(handle, _WINDOWS_OFFSET, os.SEEK_SET)
             windows.locking(handle, windows.LK_NBLCK, 1)
-        else:
-            return None
     except (BlockingIOError, PermissionError):
         return False
-    except OSError:
+    except (ImportError, OSError):
         return None
     return True
 
 
-def _module(name: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
-def _is_locked(folder: Folder) -> bool:
-    try:
-        handle = folder.open(names.LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return kernel_lock(handle) is False
-    finally:
-        os.close(handle)
-
-
 def _claim(folder: Folder) -> None:
+    """Create the file that names this process, in place of that of a dead one."""
     for _ in range(5):
         try:
             handle = folder.open(_OWNER, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             _evict(folder)
             continue
-        os.write(handle, myself())
+        os.write(handle, _myself())
         os.close(handle)
         return
-    raise HeldError(_held(folder, {}))
+    raise _held(folder, {})
 
 
 def _evict(folder: Folder) -> None:
     """Remove the lock of a dead process, or refuse. Of several rivals only one wins the rename."""
     text = _read(folder, _OWNER)
-    owner = parse_owner(text)
-    hint = f" (if that process is gone, delete {folder.path / _OWNER})"
-    if is_alive(owner) if owner else _is_starting(folder):
-        raise HeldError(_held(folder, owner) + hint)
+    owner, status = _parse(text), _status(folder, _OWNER)
+    hint = f"{_ELSEWHERE} (if that process is gone, delete {folder.path / _OWNER})"
+    starting = status is not None and time.time() - status.st_mtime < _STARTING_SECONDS
+    if _is_alive(owner) if owner else starting:
+        raise _held(folder, owner, hint)
     aside = f"{_OWNER}.{uuid.uuid4().hex}"
     try:
         folder.rename(_OWNER, aside)
@@ -193,24 +157,16 @@ def _evict(folder: Folder) -> None:
     if _read(folder, aside) != text:
         # Between reading and renaming a rival took over; what was moved is its lock, so give it back.
         folder.rename(aside, _OWNER)
-        raise HeldError(_held(folder, {}) + hint)
+        raise _held(folder, {}, hint)
     folder.remove([aside])
 
 
-def _is_starting(folder: Folder) -> bool:
-    name, handle = folder.at(_OWNER)
+def _status(folder: Folder, key: str) -> os.stat_result | None:
+    name, handle = folder.at(key)
     try:
-        return time.time() - os.stat(name, dir_fd=handle).st_mtime < _STARTING_SECONDS
+        return os.stat(name, dir_fd=handle)
     except FileNotFoundError:
-        return False
-
-
-def _is_same(folder: Folder, handle: int) -> bool:
-    name, relative = folder.at(names.LOCK)
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(name, dir_fd=relative))
-    except FileNotFoundError:
-        return False
+        return None
 
 
 def _read(folder: Folder, key: str) -> bytes:
@@ -220,10 +176,8 @@ def _read(folder: Folder, key: str) -> bytes:
         return b""
 
 
-def is_alive(owner: dict[str, Any]) -> bool:
+def _is_alive(owner: dict[str, Any]) -> bool:
     """Whether the process may still run; another host's cannot be asked, so it counts as living."""
-    if not owner:
-        return False
     if owner.get("host") != socket.gethostname():
         return True
     boot, pid = _boot(), owner.get("pid")
@@ -241,7 +195,7 @@ def is_alive(owner: dict[str, Any]) -> bool:
     return not (started and owner.get("started") and started != owner["started"])
 
 
-def myself(**more: str) -> bytes:
+def _myself(**more: str) -> bytes:
     """Name the running process as owner of a lock."""
     pid = os.getpid()
     owner = {"host": socket.gethostname(), "pid": pid, "boot": _boot(), "started": _started(pid), **more}
@@ -265,7 +219,7 @@ def _system(path: str) -> bytes:
         return b""
 
 
-def parse_owner(text: bytes) -> dict[str, Any]:
+def _parse(text: bytes) -> dict[str, Any]:
     """The owner a lock names; empty when it names none."""
     try:
         owner = json.loads(text)
@@ -274,25 +228,18 @@ def parse_owner(text: bytes) -> dict[str, Any]:
     return owner if isinstance(owner, dict) else {}
 
 
-def describe(owner: dict[str, Any]) -> str:
-    """An owner in words.
-
-    Examples
-    --------
-    >>> describe({"pid": 12, "host": "node1"})
-    'process 12 on node1'
-    """
+def _describe(owner: dict[str, Any]) -> str:
     if not owner:
         return "another process"
-    return f"process {str(owner.get('pid'))[:20]} on {str(owner.get('host'))[:80]!s}"
+    return f"process {str(owner.get('pid'))[:20]} on {str(owner.get('host'))[:80]}"
 
 
-def _held(folder: Folder, owner: dict[str, Any]) -> str:
-    return f"{folder}: {describe(owner)} is writing this store; wait for it or choose another output"
+def _held(place: Place, owner: dict[str, Any], hint: str = _ELSEWHERE) -> HeldError:
+    return HeldError(f"{place}: {_describe(owner)} is writing this store; wait for it{hint}")
 
 
 class BucketLock:
-    """The lock of a store in a bucket.
+    """The lock of a store in a bucket, held until `release` or three minutes after the end of the process.
 
     Time is the object store's own, so clocks of machines do not matter. Taking over a dead lock replaces
     exactly the object that was seen dead: of several rivals one wins.
@@ -308,36 +255,39 @@ class BucketLock:
 
     @classmethod
     def acquire(cls, bucket: Bucket) -> BucketLock:
-        """Take the lock.
-
-        Raises
-        ------
-        InputError
-            When a living process holds it, or the object store does not honour conditions.
-        """
+        """Take the lock, or raise `HeldError`; a server that ignores conditions is refused."""
         for _ in range(3):
             tag = bucket.put_if(names.LOCK, _sign(), "create")
             if tag is None:
                 try:
-                    stale = _stale(bucket)
+                    owner, stale, alive = _look(bucket, _now(bucket))
                 except FileNotFoundError:
                     continue
+                if alive:
+                    hint = f", or if that process is gone try again in {DEAD_AFTER / 60:.0f} minutes"
+                    raise _held(bucket, owner, hint)
                 tag = bucket.put_if(names.LOCK, _sign(), stale)
-            if tag is not None:
-                _check_conditions(bucket)
-                return cls(bucket, tag)
-        raise HeldError(f"{bucket}: another process is writing this store; wait for it")
+            if tag is None:
+                continue
+            if bucket.put_if(names.LOCK, _sign(), "create") is not None:
+                bucket.remove([names.LOCK])
+                raise InputError(
+                    f"{bucket}: this object store does not honour conditional writes (If-None-Match), "
+                    "without which two writers could mix their results; use another one or a folder"
+                )
+            # What was listed before may be another writer's, which has changed it since.
+            bucket.refresh()
+            return cls(bucket, tag)
+        raise _held(bucket, {})
 
     def check(self) -> None:
         """Make sure that nobody took the lock away from a writer that was out of reach for minutes."""
         if not self._lost and not self._ended.is_set():
             try:
-                owner = self._bucket.get(names.LOCK)[1]
+                # The thread may have renewed it since the first look; then the second one agrees.
+                self._lost = all(self._bucket.get(names.LOCK)[1] != self._tag for _ in range(2))
             except FileNotFoundError:
                 self._lost = True
-            else:
-                # The thread may have renewed it since; then the next look agrees.
-                self._lost = owner != self._tag and self._bucket.get(names.LOCK)[1] != self._tag
         if self._lost:
             raise self._bucket.lost()
 
@@ -362,56 +312,24 @@ class BucketLock:
             self._tag = tag
 
 
+Lock = FolderLock | BucketLock
+
+
 def _sign() -> bytes:
     """A sign of life, never twice the same: on some stores the tag is a digest of the content."""
-    return myself(beat=uuid.uuid4().hex)
+    return _myself(beat=uuid.uuid4().hex)
 
 
-def _check_conditions(bucket: Bucket) -> None:
-    """Refuse a server that overwrites an object though none was to be there."""
-    if bucket.put_if(names.LOCK, _sign(), "create") is not None:
-        bucket.remove([names.LOCK])
-        raise InputError(
-            f"{bucket}: this object store does not honour conditional writes (If-None-Match), without "
-            "which two writers could mix their results; use another one or a folder"
-        )
-
-
-def _bucket_holder(bucket: Bucket) -> str | None:
-    import obstore
-
-    try:
-        with bucket.errors(missing=True):
-            modified = obstore.head(bucket.store, names.LOCK)["last_modified"]
-        owner = parse_owner(bucket.read(names.LOCK))
-    except FileNotFoundError:
-        return None
-    # A reader may not be allowed to write, so it goes by its own clock.
-    silent = (datetime.now().astimezone() - modified).total_seconds()
-    return describe(owner) if silent < DEAD_AFTER and (is_alive(owner) if owner else True) else None
-
-
-def _stale(bucket: Bucket) -> dict[str, str]:
-    """Tag of a dead process's lock; FileNotFoundError when it is gone.
-
-    Raises
-    ------
-    InputError
-        When its owner lives.
-    """
+def _look(bucket: Bucket, now: datetime) -> tuple[dict[str, Any], dict[str, str], bool]:
+    """Owner and tag of a lock, and whether that process may still run; FileNotFoundError without a lock."""
     import obstore
 
     text, tag = bucket.get(names.LOCK)
     with bucket.errors(missing=True):
         modified = obstore.head(bucket.store, names.LOCK)["last_modified"]
-    owner = parse_owner(text)
-    silent = (_now(bucket) - modified).total_seconds()
-    if silent < DEAD_AFTER and (is_alive(owner) if owner else True):
-        raise HeldError(
-            f"{bucket}: {describe(owner)} is writing this store; wait for it, or if that process is gone "
-            f"try again in {DEAD_AFTER / 60:.0f} minutes"
-        )
-    return tag
+    owner = _parse(text)
+    silent = (now - modified).total_seconds()
+    return owner, tag, silent < DEAD_AFTER and (not owner or _is_alive(owner))
 
 
 def _now(bucket: Bucket) -> datetime:

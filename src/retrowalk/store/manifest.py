@@ -15,8 +15,8 @@ from typing import Any
 
 from retrowalk.errors import InputError
 from retrowalk.store.block_records import BlockRecord, GroupRecord, parse_entry
+from retrowalk.store.bucket import Place
 from retrowalk.store.layout import Layout
-from retrowalk.store.places import Place
 
 
 class Manifest:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from retrowalk.errors import InputError
 from retrowalk.store import format as names
 from retrowalk.store.descriptions import plain_attributes, plain_text
+from retrowalk.store.folder import check_name, discard, saying, sync_folder
 from retrowalk.store.lock import kernel_lock
-from retrowalk.store.places import check_name, discard, saying, sync_folder
 from retrowalk.words import printable
 
 if TYPE_CHECKING:

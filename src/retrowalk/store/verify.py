@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -18,12 +19,12 @@ from retrowalk.store.block_records import (
     read_group,
     shard_index,
 )
+from retrowalk.store.bucket import Place
 from retrowalk.store.checks import is_published, open_store
 from retrowalk.store.encode import Piece
 from retrowalk.store.layout import Layout
 from retrowalk.store.lock import holder
 from retrowalk.store.manifest import Manifest
-from retrowalk.store.places import Place
 
 #: A record of speed longer than this is not one of ours.
 _MOST = 4096
@@ -31,65 +32,24 @@ _MOST = 4096
 Kind = Literal["missing", "truncated", "altered"]
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """Cases computed so far and the wall time they took, over all sessions of a sweep."""
-
-    cases: int = 0
-    seconds: float = 0.0
-
-    @classmethod
-    def read(cls, place: Place) -> Speed:
-        """Read the record; one that is missing or not ours counts as empty."""
-        try:
-            entry = json.loads(place.read(names.SPEED, 0, _MOST))
-        except (OSError, ValueError, RecursionError, RunError):
-            return cls()
-        match entry:
+def read_speed(place: Place) -> tuple[int, float]:
+    """Cases computed so far and the seconds they took, over all sessions; zeros without such a record."""
+    try:
+        match json.loads(place.read(names.SPEED, 0, _MOST)):
             case {"cases": int(cases), "seconds": int(seconds) | float(seconds)}:
-                whole = 0 <= cases < 2**63 and math.isfinite(seconds) and seconds >= 0
-                return cls(cases, float(seconds)) if whole else cls()
-            case _:
-                return cls()
-
-    def with_more(self, cases: int, seconds: float) -> Speed:
-        """Add a session."""
-        return Speed(self.cases + cases, self.seconds + seconds)
-
-    def text(self) -> bytes:
-        """The record as it is kept."""
-        return json.dumps({"cases": self.cases, "seconds": round(self.seconds, 3)}).encode() + b"\n"
-
-    @property
-    def seconds_per_case(self) -> float | None:
-        """Wall time per case; None before the first one."""
-        return self.seconds / self.cases if self.cases else None
+                if 0 <= cases < 2**63 and math.isfinite(seconds) and seconds >= 0:
+                    return cases, float(seconds)
+    except (OSError, ValueError, RecursionError, RunError):
+        pass
+    return 0, 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """How far a store is.
+    """How far a store is: `total`, `finished` and `missing` are cases, `block` the cases of a block.
 
-    Attributes
-    ----------
-    path
-        The store.
-    state
-        ``finished`` once the root description is in place.
-    total, finished, missing
-        Cases.
-    blocks, finished_blocks, block
-        Number of blocks, how many are recorded, and cases per block.
-    group, files
-        Blocks in one file once the store is finished, and the number of files of data then.
-    size
-        Bytes of recorded data.
-    digests
-        What the results follow from, by name.
-    writer
-        The living process that is writing, if any.
-    seconds_per_case
-        Wall time per case computed so far; None where it is not recorded.
+    `group` is the number of blocks in one file once the store is finished, `files` that of files of data
+    then, `size` the bytes of recorded data; `writer` is the living process that is writing, if any.
     """
 
     path: str
@@ -121,17 +81,12 @@ class Damage:
 
 
 def status(path: str | os.PathLike[str]) -> StoreStatus:
-    """How far the store at `path` is; reads descriptions and the manifest only.
-
-    Raises
-    ------
-    InputError
-        When there is no store, or one that is not safe to read.
-    """
+    """How far the store at `path` is; reads descriptions and the manifest only."""
     with open_store(path) as (place, layout):
         manifest = Manifest(place, layout)
         finished = manifest.finished()
         done = sum(layout.size_of(block) for block in finished)
+        cases, seconds = read_speed(place)
         return StoreStatus(
             path=str(place),
             state="finished" if manifest.is_complete() and is_published(place, layout) else "unfinished",
@@ -146,18 +101,12 @@ def status(path: str | os.PathLike[str]) -> StoreStatus:
             size=manifest.size(),
             digests=dict(layout.digests),
             writer=holder(place),
-            seconds_per_case=Speed.read(place).seconds_per_case,
+            seconds_per_case=seconds / cases if cases else None,
         )
 
 
 def check_published(place: Place, layout: Layout) -> None:
-    """Compare Zarr's descriptions of a finished store with those that were written.
-
-    Raises
-    ------
-    InputError
-        With the first that differs, or with a folder that does not belong to the store.
-    """
+    """Refuse a finished store with a folder or a description by Zarr that is not as it was written."""
     for name in place.entries(""):
         known = name in layout.documents or name == names.OWN
         if not known and place.size(name) is None:
@@ -172,15 +121,7 @@ def check_published(place: Place, layout: Layout) -> None:
 def verify(path: str | os.PathLike[str]) -> list[Damage]:
     """Compare every file of finished blocks, coordinates and descriptions with its size and SHA-256.
 
-    Returns
-    -------
-    list of Damage
-        Empty when all is well. In a finished store an unrecorded block counts as missing.
-
-    Raises
-    ------
-    InputError
-        As `status`, and when the store's own description is damaged.
+    Empty when all is well. In a finished store an unrecorded block counts as missing.
     """
     with open_store(path) as (place, layout):
         return list(damages(place, layout, Manifest(place, layout)))
@@ -193,7 +134,7 @@ def damages(place: Place, layout: Layout, manifest: Manifest) -> Iterator[Damage
     if published:
         yield from _damaged_documents(place, layout)
     for _, group in sorted(manifest.groups.items()):
-        yield from _damaged_group(place, layout, group)
+        yield from damaged_group(place, layout, group)
     for _, record in sorted(manifest.blocks.items()):
         yield from _damaged_block(place, layout, record)
     if published:
@@ -201,25 +142,16 @@ def damages(place: Place, layout: Layout, manifest: Manifest) -> Iterator[Damage
             yield Damage(f"{names.OWN}/{names.MANIFEST}.jsonl", "missing", block)
 
 
-def damaged_blocks(path: str | os.PathLike[str]) -> set[int]:
-    """Blocks that have to be computed again because a file of theirs is damaged."""
-    return {damage.block for damage in verify(path) if damage.block is not None}
-
-
 def damaged_coordinates(place: Place, layout: Layout) -> Iterator[Damage]:
     """Damage to the files that were written with the layout."""
     for file, (size, digest) in layout.fixed.items():
-        kind = _compare(place, file, Piece(size, digest))
-        if kind is not None:
-            yield Damage(file, kind, None)
+        yield from _compare(place, file, Piece(size, digest))
 
 
 def _damaged_documents(place: Place, layout: Layout) -> Iterator[Damage]:
     for folder in sorted(layout.documents):
         file = f"{folder}/{names.ZARR}" if folder else names.ZARR
-        kind = _compare(place, file, Piece.of(layout.documents[folder].encode()))
-        if kind is not None:
-            yield Damage(file, kind, None)
+        yield from _compare(place, file, Piece.of(layout.documents[folder].encode()))
 
 
 def lost_files(place: Place, layout: Layout, manifest: Manifest) -> tuple[set[int], set[int]]:
@@ -238,25 +170,20 @@ def lost_files(place: Place, layout: Layout, manifest: Manifest) -> tuple[set[in
     return blocks, groups
 
 
-def damaged_blocks_of(place: Place, layout: Layout, record: GroupRecord) -> set[int]:
-    """Blocks of one group that cannot be read from its files any more."""
-    return {damage.block for damage in _damaged_group(place, layout, record) if damage.block is not None}
-
-
-def _damaged_group(place: Place, layout: Layout, record: GroupRecord) -> Iterator[Damage]:
+def damaged_group(place: Place, layout: Layout, record: GroupRecord) -> Iterator[Damage]:
+    """Damage to the files of one group; every one names a block that cannot be read any more."""
     blocks, key = layout.blocks_of(record.group), record.key(place.own)
     try:
         pieces = read_group(place.read(key, 0, record.record.size), layout, record)
     except (OSError, RunError) as error:
-        kind: Kind = "missing" if isinstance(error, FileNotFoundError) else "altered"
-        yield from (Damage(key, kind, block) for block in blocks)
+        found: Kind = "missing" if isinstance(error, FileNotFoundError) else "altered"
+        yield from (Damage(key, found, block) for block in blocks)
         return
     for number, (file, expected) in enumerate(zip(layout.files_of(record.group), record.sizes, strict=True)):
-        size = place.size(file)
-        if size is None:
-            yield from (Damage(file, "missing", block) for block in blocks)
+        kind = _differs(place, file, expected)
+        if kind == "missing":
+            yield from (Damage(file, kind, block) for block in blocks)
             continue
-        kind = "truncated" if size < expected else "altered"
         index = shard_index(layout, number, pieces)
         start, bad = len(index), []
         for block, own in zip(blocks, pieces, strict=True):
@@ -264,32 +191,28 @@ def _damaged_group(place: Place, layout: Layout, record: GroupRecord) -> Iterato
                 if _piece(place, file, start, piece.size) != piece and block not in bad:
                     bad.append(block)
                 start += piece.size
-        if not bad and (size != expected or _read(place, file, 0, len(index)) != index):
+        if not bad and (kind is not None or _read(place, file, 0, len(index)) != index):
             # Only the index or what follows the pieces: any block of the group writes the file again.
             bad = [blocks.start]
-        yield from (Damage(file, kind, block) for block in bad)
+        yield from (Damage(file, kind or "altered", block) for block in bad)
 
 
 def _damaged_block(place: Place, layout: Layout, record: BlockRecord) -> Iterator[Damage]:
     file = record.key(place.own)
-    size = place.size(file)
-    if size is None or size != record.size:
-        kind: Kind = "missing" if size is None else "truncated" if size < record.size else "altered"
-        yield Damage(file, kind, record.block)
-        return
-    try:
-        head = _read(place, file, 0, record.record.size)
-        pieces = read_block_head(head, layout, record)
-    except RunError:
-        yield Damage(file, "altered", record.block)
-        return
-    start = len(head)
-    for variable in pieces:
-        for piece in variable:
+    kind = _differs(place, file, record.size)
+    if kind is None:
+        start = record.record.size
+        try:
+            pieces = read_block_head(_read(place, file, 0, start), layout, record)
+        except RunError:
+            pieces, kind = (), "altered"
+        for piece in itertools.chain.from_iterable(pieces):
             if _piece(place, file, start, piece.size) != piece:
-                yield Damage(file, "altered", record.block)
-                return
+                kind = "altered"
+                break
             start += piece.size
+    if kind is not None:
+        yield Damage(file, kind, record.block)
 
 
 def _piece(place: Place, file: str, start: int, size: int) -> Piece:
@@ -304,10 +227,17 @@ def _read(place: Place, file: str, start: int, size: int) -> bytes:
         return b""
 
 
-def _compare(place: Place, file: str, written: Piece) -> Kind | None:
-    size = place.size(file)
-    if size is None:
-        return "missing"
-    if size < written.size:
-        return "truncated"
-    return None if size == written.size and _piece(place, file, 0, size) == written else "altered"
+def _differs(place: Place, file: str, size: int) -> Kind | None:
+    """What the size of a file says of it; None when it has the size that was written."""
+    present = place.size(file)
+    if present == size:
+        return None
+    return "missing" if present is None else "truncated" if present < size else "altered"
+
+
+def _compare(place: Place, file: str, written: Piece) -> Iterator[Damage]:
+    kind = _differs(place, file, written.size)
+    if kind is None and _piece(place, file, 0, written.size) != written:
+        kind = "altered"
+    if kind is not None:
+        yield Damage(file, kind, None)

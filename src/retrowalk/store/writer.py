@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import socket
 import threading
@@ -28,14 +29,14 @@ from retrowalk.store.block_records import (
     shard_size,
     shard_start,
 )
-from retrowalk.store.bucket import locate
+from retrowalk.store.bucket import Place, locate
 from retrowalk.store.checks import is_published, read_identity, waiting_text
 from retrowalk.store.encode import Piece, encode
+from retrowalk.store.folder import LostStoreError
 from retrowalk.store.layout import Layout
 from retrowalk.store.lock import Lock
 from retrowalk.store.manifest import Manifest
-from retrowalk.store.places import LostStoreError, Place
-from retrowalk.store.verify import Speed, damaged_blocks_of, lost_files
+from retrowalk.store.verify import damaged_group, lost_files, read_speed
 
 if TYPE_CHECKING:
     from retrowalk.simulation.table import Labelled
@@ -211,8 +212,9 @@ class Writer:
         """Add to the record of how long cases took; that record is never worth a failure."""
         with suppress(RetrowalkError, OSError):
             self._check()
-            speed = Speed.read(self.place).with_more(cases, seconds)
-            self.place.overwrite(names.SPEED, speed.text())
+            before, taken = read_speed(self.place)
+            record = {"cases": before + cases, "seconds": round(taken + seconds, 3)}
+            self.place.overwrite(names.SPEED, json.dumps(record).encode() + b"\n")
 
     def complete(self) -> None:
         """Put the descriptions in place, the root last: from then on plain Zarr and xarray open the store.
@@ -322,7 +324,7 @@ class Writer:
     def _take_apart(self, group: int, lost: set[int]) -> None:
         """Make blocks of a group files of their own again; those that cannot be read are added to `lost`."""
         layout, record = self.layout, self._manifest.groups[group]
-        lost |= damaged_blocks_of(self.place, layout, record)
+        lost.update(one.block for one in damaged_group(self.place, layout, record) if one.block is not None)
         kept = [
             self.blocks.write_encoded(block, self._from_shards(record, block))
             for block in layout.blocks_of(group)

@@ -1,21 +1,18 @@
-"""Where a store lies: a folder that stays open, or a prefix in an object store.
+"""A store in a folder, which stays open while the store in it is read or written.
 
-Both offer the same few operations by name. In a folder every name is looked up relative to a handle of the
-folder that was opened, so that bytes never reach another store that takes its place under the same path. In
-an object store nothing that exists is overwritten, unless it is known exactly what is replaced.
+Every name is looked up relative to a handle of the folder that was opened, so that bytes never reach another
+store that takes its place under the same path.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from retrowalk.errors import InputError, RetrowalkError, RunError
 from retrowalk.store import format as names
@@ -24,76 +21,17 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 #: Whether names can be looked up relative to an open folder (not on Windows).
 _RELATIVE = {os.open, os.stat, os.unlink, os.rename, os.mkdir} <= os.supports_dir_fd
+_MANIFEST = f"{names.OWN}/{names.MANIFEST}.jsonl"
+#: The only folders inside a folder of a store.
+_INNER = f"{names.OWN}/{names.BLOCKS}", f"{names.OWN}/{names.GROUPS}"
 
 
 class LostStoreError(RunError):
     """The store that a writer opened is not there any more, or belongs to another writer."""
 
 
-class Place(Protocol):
-    """What reading and writing a store needs of the place where it lies."""
-
-    @property
-    def own(self) -> str:
-        """Folder of the records of this very store."""
-
-    def adopt(self, store: str) -> None:
-        """Say which store's records `own` is for."""
-
-    def size(self, key: str) -> int | None:
-        """Bytes of a file; None when it is not there."""
-
-    def read(self, key: str, start: int = 0, size: int | None = None) -> bytes:
-        """Some bytes of a file, or all; FileNotFoundError when it is not there."""
-
-    def read_many(self, ranges: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
-        """Several (file, start, size) in order."""
-
-    def entries(self, folder: str) -> list[str]:
-        """Names of what lies directly in a folder."""
-
-    def put(self, key: str, pieces: Iterable[bytes], check: Callable[[], None] | None = None) -> None:
-        """Write a file that is whole and durable, or not there."""
-
-    def remove(self, keys: Iterable[str]) -> None:
-        """Remove files; those that are not there do not matter."""
-
-    def read_log(self, limit: int) -> dict[int, bytes]:
-        """Lines of the manifest by their number."""
-
-    def append_log(self, number: int, line: bytes) -> None:
-        """Add one line durably, unless somebody else has."""
-
-    def change_log(self, lines: Mapping[int, bytes], added: set[int], removed: set[int]) -> None:
-        """Add and remove lines; `lines` is what there shall be."""
-
-    def publish(self, key: str, data: bytes, waiting: bytes) -> None:
-        """Give a description its place, which only says `waiting` before."""
-
-    def withhold(self, key: str, data: bytes, waiting: bytes) -> None:
-        """Undo `publish`."""
-
-    def check_tree(self) -> None:
-        """Refuse links, devices, strange folders and absurd sizes."""
-
-    def overwrite(self, key: str, data: bytes) -> None:
-        """Write a file on which no result depends, whatever is there."""
-
-    def errors(self, action: str = "written") -> AbstractContextManager[None]:
-        """Turn what the system says into one sentence."""
-
-    def close(self) -> None:
-        """Let the place go; nothing can be read or written through it any more."""
-
-
 def check_name(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that no file system could hold.
-
-    Raises
-    ------
-    InputError
-        For a NUL character or a name that is too long.
-    """
+    """Refuse a path that no file system could hold: with a NUL character, or with a name that is too long."""
     text = os.fspath(path)
     if "\0" in text:
         raise InputError(f"{text.replace(chr(0), '?')[:60]}: a path cannot hold the character NUL")
@@ -106,19 +44,14 @@ def check_name(path: str | os.PathLike[str]) -> None:
         raise InputError(f"{text[:40]}...: a path of {len(text)} characters is too long")
 
 
-def without_secrets(text: str) -> str:
-    """A text with user names and passwords of addresses left out.
-
-    Examples
-    --------
-    >>> without_secrets("s3://me:secret@bucket/x: refused")
-    's3://bucket/x: refused'
-    """
-    return re.sub(r"://[^/\s]*@", "://", text)
-
-
 class Folder:
-    """A folder that stays open while the store in it is read or written."""
+    """An open folder. Its operations on files by name are those of `retrowalk.store.bucket.Bucket` too.
+
+    Reading what is not there raises FileNotFoundError.
+    """
+
+    #: Folder of the records of this very store.
+    own = names.OWN
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -143,26 +76,17 @@ class Folder:
             self._handle = None
             os.close(handle)
 
-    @property
-    def own(self) -> str:
-        """Folder of the records."""
-        return names.OWN
-
     def adopt(self, store: str) -> None:
-        """Nothing to do: the open folder is the identity."""
-
-    def is_still_there(self) -> bool:
-        """Whether the path still leads to the folder that was opened."""
-        if self._handle is None:
-            return self.path.is_dir()
-        try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self._handle))  # noqa: PTH116  beside fstat
-        except OSError:
-            return False
+        """Nothing to do: the open folder is the identity of the store."""
 
     def check(self) -> None:
-        """Raise `LostStoreError` when the path leads elsewhere by now."""
-        if not self.is_still_there():
+        """Raise `LostStoreError` when the path does not lead to the folder that was opened by now."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  beside fstat
+            same = self._handle is None or os.path.samestat(found, os.fstat(self._handle))
+        except OSError:
+            same = False
+        if not same:
             raise LostStoreError(
                 f"{self.path}: the store was moved, removed or replaced while it was being written; nothing "
                 "more is written to it"
@@ -180,17 +104,11 @@ class Folder:
     def open(self, key: str, flags: int) -> int:
         """Open a file, never through a link."""
         name, handle = self.at(key)
-        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         return os.open(name, flags, 0o644, dir_fd=handle)
 
     def open_own(self, key: str, flags: int) -> int:
-        """Open a file of ours to change it in place.
-
-        Raises
-        ------
-        InputError
-            When it is no regular file or has a second name, through which something else would be changed.
-        """
+        """Open a file of ours to change it in place, unless a second name or a link leads to it too."""
         try:
             handle = self.open(key, flags)
         except OSError as error:
@@ -233,10 +151,7 @@ class Folder:
         return sorted(name for name, _ in self._entries(folder))
 
     def put(self, key: str, pieces: Iterable[bytes], check: Callable[[], None] | None = None) -> None:
-        """Write a file under another name, flush it, rename it, and flush the folder.
-
-        A rename is durable only once its folder is.
-        """
+        """Write a file that is whole and durable, or not there: a rename is durable once its folder is."""
         partial = f"{key}.{uuid.uuid4().hex}{names.PARTIAL}"
         try:
             with os.fdopen(self.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
@@ -246,7 +161,9 @@ class Folder:
                 os.fsync(file.fileno())
             self.rename(partial, key)
         except BaseException:
-            self._discard(partial)
+            # On a disk that refuses even that, the next writer removes it.
+            with suppress(OSError):
+                self.remove([partial])
             raise
         self.sync(os.path.dirname(key))  # noqa: PTH120  a name inside the store, not a path
 
@@ -263,20 +180,17 @@ class Folder:
             os.rename(first, second, src_dir_fd=handle, dst_dir_fd=handle)
 
     def sync(self, folder: str = "") -> None:
-        """Make new names in a folder durable, where the system can (Windows cannot)."""
-        if os.name == "nt":
-            return
-        handle = self.open(folder or ".", os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        """Make new names in a folder durable."""
+        sync_folder(*self.at(folder or "."))
 
-    def make_folder(self, folder: str) -> None:
-        """Make a folder inside this one, if it is not there."""
-        name, handle = self.at(folder)
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=handle)
+    def prepare(self, folders: Iterable[str], waiting: bytes) -> None:
+        """Make the folders of a new store, and its manifest."""
+        for folder in (*filter(None, folders), *_INNER):
+            name, handle = self.at(folder)
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=handle)
+        self.put(_MANIFEST, [b""])
+        self.sync()
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that are not there do not matter."""
@@ -287,17 +201,18 @@ class Folder:
 
     def read_log(self, limit: int) -> dict[int, bytes]:
         """Whole lines of the manifest; what follows the last line end is torn."""
-        key = f"{self.own}/{names.MANIFEST}.jsonl"
-        size = self.size(key)
+        size = self.size(_MANIFEST)
         if size is None:
             return {}
         if size > limit:
-            raise InputError(f"{self.path / key}: a manifest of {size >> 20} MiB is not one of this store")
-        return dict(enumerate(self.read(key).split(b"\n")[:-1]))
+            raise InputError(
+                f"{self.path / _MANIFEST}: a manifest of {size >> 20} MiB is not one of this store"
+            )
+        return dict(enumerate(self.read(_MANIFEST).split(b"\n")[:-1]))
 
     def append_log(self, number: int, line: bytes) -> None:
         """Add a line to the manifest, flushed."""
-        handle = self.open_own(f"{self.own}/{names.MANIFEST}.jsonl", os.O_WRONLY | os.O_APPEND)
+        handle = self.open_own(_MANIFEST, os.O_WRONLY | os.O_APPEND)
         with os.fdopen(handle, "ab", buffering=0) as file:
             start = os.fstat(handle).st_size
             try:
@@ -313,8 +228,7 @@ class Folder:
 
     def change_log(self, lines: Mapping[int, bytes], added: set[int], removed: set[int]) -> None:
         """Write the manifest again."""
-        text = b"".join(lines[number] + b"\n" for number in sorted(lines))
-        self.put(f"{self.own}/{names.MANIFEST}.jsonl", [text])
+        self.put(_MANIFEST, [lines[number] + b"\n" for number in sorted(lines)])
 
     def publish(self, key: str, data: bytes, waiting: bytes) -> None:
         """Write a description; before there is none."""
@@ -338,9 +252,7 @@ class Folder:
                     raise InputError(
                         f"{self.path / key}: a symbolic link inside a store is never followed; remove it"
                     )
-                if stat.S_ISDIR(status.st_mode) and (
-                    not folder or key in (f"{names.OWN}/{names.BLOCKS}", f"{names.OWN}/{names.GROUPS}")
-                ):
+                if stat.S_ISDIR(status.st_mode) and (not folder or key in _INNER):
                     folders.append(key)
                 elif not stat.S_ISREG(status.st_mode):
                     raise InputError(f"{self.path / key}: this has no place in a retrowalk store")
@@ -364,58 +276,39 @@ class Folder:
             raise
 
     def _entries(self, folder: str) -> list[tuple[str, os.stat_result]]:
-        try:
-            opened = self.open(folder or ".", os.O_RDONLY) if _RELATIVE else str(self.path / folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
         found = []
-        try:
+        with suppress(FileNotFoundError, NotADirectoryError), ExitStack() as stack:
+            opened: int | str = str(self.path / folder)
+            if _RELATIVE:
+                opened = self.open(folder or ".", os.O_RDONLY)
+                stack.callback(os.close, opened)
             with os.scandir(opened) as entries:
                 for entry in entries:
                     # The writer of a living store may rename it just now.
                     with suppress(FileNotFoundError):
                         found.append((entry.name, entry.stat(follow_symlinks=False)))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        finally:
-            if isinstance(opened, int):
-                os.close(opened)
         return found
-
-    def _discard(self, key: str) -> None:
-        """Remove a file that failed; on a disk that refuses even that, the next writer removes it."""
-        with suppress(OSError):
-            self.remove([key])
 
 
 @contextmanager
 def saying(path: Path | str, action: str = "written") -> Iterator[None]:
-    """Turn what the operating system says about a failing disk into one sentence.
-
-    Raises
-    ------
-    RunError
-        For a full, read-only or failing disk and for missing permission.
-    """
+    """Turn what the operating system says about a full, read-only or failing disk into one sentence."""
     try:
         yield
     except RetrowalkError:
         raise
     except OSError as error:
-        raise RunError(_sentence(error, path, action)) from error
-
-
-def _sentence(error: OSError, path: Path | str, action: str) -> str:
-    number = error.errno
-    if number in _FULL:
-        return (
-            f"{path}: the disk or quota is full; free some space and give the same command again "
-            "(what is finished is kept)"
-        )
-    if number in _FORBIDDEN:
-        return f"{path}: cannot be {action} (read-only disk or no permission); choose another place"
-    reason = os.strerror(number) if number is not None else str(error).splitlines()[0]
-    return f"{path}: could not be {action}: {reason}"
+        if error.errno in _FULL:
+            sentence = (
+                "the disk or quota is full; free some space and give the same command again "
+                "(what is finished is kept)"
+            )
+        elif error.errno in _FORBIDDEN:
+            sentence = f"cannot be {action} (read-only disk or no permission); choose another place"
+        else:
+            reason = str(error).splitlines()[0] if error.errno is None else os.strerror(error.errno)
+            sentence = f"could not be {action}: {reason}"
+        raise RunError(f"{path}: {sentence}") from error
 
 
 def discard(path: Path) -> None:
@@ -424,12 +317,12 @@ def discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: Path | str, handle: int | None = None) -> None:
     """Make new names in a folder durable, where the system can (Windows cannot)."""
     if os.name == "nt":
         return
-    handle = os.open(path, os.O_RDONLY)
+    opened = os.open(path, os.O_RDONLY, dir_fd=handle)
     try:
-        os.fsync(handle)
+        os.fsync(opened)
     finally:
-        os.close(handle)
+        os.close(opened)
