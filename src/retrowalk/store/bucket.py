@@ -238,7 +238,7 @@ class Bucket:
         if present != data and (present != waiting or self.put_if(key, data, tag) is None):
             raise self.lost()
 
-    def withhold(self, key: str, data: bytes, waiting: bytes) -> None:
+    def withhold(self, key: str, waiting: bytes) -> None:
         """Undo `publish`; a damaged description is replaced too."""
         try:
             present, tag = self.get(key)

@@ -234,7 +234,7 @@ class Folder:
         """Write a description; before there is none."""
         self.put(key, [data])
 
-    def withhold(self, key: str, data: bytes, waiting: bytes) -> None:
+    def withhold(self, key: str, waiting: bytes) -> None:
         """Remove a description, durably."""
         if self.size(key) is not None:
             self.remove([key])

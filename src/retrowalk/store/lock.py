@@ -48,15 +48,16 @@ def holder(place: Place) -> str | None:
         except FileNotFoundError:
             return None
         return _describe(owner) if alive else None
-    for key in (_OWNER, names.LOCK):
-        owner = _parse(_read(place, key))
-        if owner and owner.get("host") == socket.gethostname():
-            return _describe(owner) if _is_alive(owner) else None
-        if owner and key == _OWNER:
-            return _describe(owner)
+    claimed = _parse(_read(place, _OWNER))
+    owner = claimed or _parse(_read(place, names.LOCK))
+    if not owner or not _is_alive(owner):
+        return None
+    if claimed or owner.get("host") == socket.gethostname():
+        return _describe(owner)
+    # Whether a process of another host lives cannot be asked, but its kernel lock shows.
     try:
         with os.fdopen(place.open(names.LOCK, os.O_RDWR), "rb+", buffering=0) as file:
-            return _describe(owner) if owner and kernel_lock(file.fileno()) is False else None
+            return _describe(owner) if kernel_lock(file.fileno()) is False else None
     except OSError:
         return None
 

@@ -180,10 +180,10 @@ def _look(target: Path | Bucket) -> Literal["nothing", "store", "replaceable", "
     group. Any other folder, a link or a device is ``foreign`` and never touched.
     """
     if isinstance(target, Bucket):
+        if names.DESCRIPTION in target.sizes:
+            return "store"
         # A writer that was killed while it laid the store out has left its lock or its own folder.
-        if not target.sizes or names.DESCRIPTION in target.sizes:
-            return "store" if target.sizes else "nothing"
-        if any(name.startswith(f"{names.OWN}/") for name in target.sizes):
+        if not target.sizes or any(name.startswith(f"{names.OWN}/") for name in target.sizes):
             return "nothing"
         return "replaceable" if names.ZARR in target.sizes else "foreign"
     if not target.name:

@@ -39,7 +39,7 @@ def read_speed(place: Place) -> tuple[int, float]:
             case {"cases": int(cases), "seconds": int(seconds) | float(seconds)}:
                 if 0 <= cases < 2**63 and math.isfinite(seconds) and seconds >= 0:
                     return cases, float(seconds)
-    except (OSError, ValueError, RecursionError, RunError):
+    except (OSError, ValueError, OverflowError, RecursionError, RunError):
         pass
     return 0, 0.0
 

@@ -259,8 +259,8 @@ class Writer:
         self._check()
         with self.place.errors():
             for folder in reversed(self.layout.folders()):
-                key, text = _document(self.layout, folder)
-                self.place.withhold(key, text, waiting_text(self.layout))
+                key, _ = _document(self.layout, folder)
+                self.place.withhold(key, waiting_text(self.layout))
             self._manifest.begin()
             blocks, groups = lost_files(self.place, self.layout, self._manifest)
             lost = {*damaged, *blocks}
