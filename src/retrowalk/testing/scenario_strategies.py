@@ -70,27 +70,33 @@ _WEEKDAYS = _choices(PlannedSession, "days")["days"]
 _TIMES: list[Document] = [{"per_week": number} for number in range(1, 8)]
 _TIMES += [{"days": list(days)} for number in range(1, 8) for days in combinations(_WEEKDAYS, number)]
 _TIMES += [{**when, "times_per_day": 2} for when in _TIMES]
+# Strategies are built once: building one costs more than drawing from it.
+_SHARE, _WHEN = _some_of(backward_share=_SHARES), st.sampled_from(_TIMES)
+_GROWTH = _some_of(progression=({"minutes": "+10 % per week"}, {"minutes": "+1 per 2 weeks up to 200"}))
+_AGE = _some_of(age=({"min": 12}, {"max": 70}, {"mean": 50, "sd": 8}))
+_SWITCHES = _some_of(**_choices(Scenario, "load", "people", "parameters", "record"))
 
 
+@cache
 @st.composite
 def _sessions(draw: DrawFn) -> Document:
     """A planned session of any modality; the smallest is a walk of no minutes."""
     others = [name for name, row in catalogue.modalities().items() if row.modality not in _SPEEDS]
     session: Document = {"modality": draw(st.sampled_from([*_SPEEDS, *others]))}
     if session["modality"] in _SPEEDS:
-        session |= draw(_some_of(backward_share=_SHARES)) | draw(_WAYS[session["modality"]])
+        session |= draw(_SHARE) | draw(_WAYS[session["modality"]])
     session["minutes"] = draw(st.sampled_from([0, 20, 1, 5, 10, 30, 45, 60, 120]))
-    return session | draw(st.sampled_from(_TIMES))
+    return session | draw(_WHEN)
 
 
+@cache
 @st.composite
 def _phases(draw: DrawFn, max_weeks: int, max_sessions: int) -> Document:
     """A phase of rest or training, at times with sessions that grow longer."""
     weeks = draw(st.integers(0, max_weeks))
     sessions = draw(st.lists(_sessions(), max_size=max_sessions))
-    growth = ({"minutes": "+10 % per week"}, {"minutes": "+1 per 2 weeks up to 200"})
     plan = {"weeks": weeks, "sessions": sessions} if sessions else {"weeks": weeks}
-    return plan | draw(_some_of(progression=growth))
+    return plan | draw(_GROWTH)
 
 
 @st.composite
@@ -102,7 +108,7 @@ def _members(draw: DrawFn, preset: str, max_size: int, outcomes: tuple[str, ...]
         own = _some_of(baseline=[{"mean": known.mean, "sd": known.sd}], include=[{"min": known.mean}])
         for kind, value in draw(own).items():
             block.setdefault(kind, {})[name] = value
-    return block | draw(_some_of(age=({"min": 12}, {"max": 70}, {"mean": 50, "sd": 8})))
+    return block | draw(_AGE)
 
 
 def _gains(outcomes: list[str]) -> SearchStrategy[Document]:
@@ -202,6 +208,12 @@ def _known_outcomes(preset: str) -> tuple[str, ...]:
     return tuple(known)
 
 
+@cache
+def _arms(max_weeks: int) -> SearchStrategy[list[tuple[Document, Document]]]:
+    planned = st.tuples(programmes(max_weeks=max_weeks), _some_of(**_ATTENDANCE))
+    return st.lists(planned, min_size=1, max_size=3)
+
+
 @st.composite
 def documents(draw: DrawFn, *, max_size: int = 20, max_weeks: int = 4, record: str | None = None) -> Document:
     """Whole scenarios as plain data, small enough to run in milliseconds.
@@ -233,12 +245,10 @@ def documents(draw: DrawFn, *, max_size: int = 20, max_weeks: int = 4, record: s
         "draws": draw(st.integers(1, 3)),
         "replicates": draw(st.integers(1, 3)),
     }
-    planned = st.tuples(programmes(max_weeks=max_weeks), _some_of(**_ATTENDANCE))
-    arms = draw(st.lists(planned, min_size=1, max_size=3))
+    arms = draw(_arms(max_weeks))
     for name, (programme, adherence) in zip(("first", "second", "third"), arms, strict=False):
         document["arms"][name] = programme | ({"adherence": adherence} if adherence else {})
-    document |= draw(_some_of(**_choices(Scenario, "load", "people", "parameters", "record")))
-    document |= {} if record is None else {"record": record}
+    document |= draw(_SWITCHES) | ({} if record is None else {"record": record})
     own_gains = st.lists(
         _gains(chosen),
         max_size=2,
