@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, get_args
@@ -198,14 +197,10 @@ def populations(*, max_size: int = 20, outcomes: Sequence[str] | None = None) ->
 
 
 @cache
-def _known_outcomes(preset: str) -> tuple[str, ...]:
-    """Outcomes that have a baseline in a population."""
-    known = []
-    for name in catalogue.outcomes():
-        with suppress(InputError):
-            catalogue.baseline(preset, name)
-            known.append(name)
-    return tuple(known)
+def _known_outcomes(preset: str) -> list[str]:
+    """Outcomes that have a baseline in a population, in the catalogue's order."""
+    rows = [row for row in catalogue.baseline_rows() if row.chosen and row.population == preset]
+    return [name for name in catalogue.outcomes() if any(row.outcome == name for row in rows)]
 
 
 @cache

@@ -8,7 +8,7 @@ from this package, and 1e-11 of the number is allowed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -250,27 +250,20 @@ class SelfTest:
         }
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
         width = max(len(row.number.name) for row in self.numbers)
-        yield f"    {'number':<{width}}  {'expected':>18}  {'found':>18}  {'difference':>10}  source"
+        lines = [f"    {'number':<{width}}  {'expected':>18}  {'found':>18}  {'difference':>10}  source"]
         for row in self.numbers:
             values = f"{row.number.expected:>18.12g}  {row.found:>18.12g}  {row.difference:>10.2g}"
-            yield f"{_mark(row.ok)}  {row.number.name:<{width}}  {values}  {row.number.source}"
-        yield ""
-        yield "    laws of the fitness-fatigue model"
-        yield from (f"{_mark(True)}  {law.sentence}" for law in self.laws.held)
-        yield from (f"{_mark(False)}  {breach}" for breach in self.laws.broken)
-        yield ""
-        yield "    laws of whole trials, in every model family"
+            mark = "ok" if row.ok else "NO"
+            lines += [f"{mark}  {row.number.name:<{width}}  {values}  {row.number.source}"]
+        lines += ["", "    laws of the fitness-fatigue model"]
+        lines += [f"ok  {law.sentence}" for law in self.laws.held]
+        lines += [f"NO  {breach}" for breach in self.laws.broken]
+        lines += ["", "    laws of whole trials, in every model family"]
         for trial in self.trials:
-            yield f"{_mark(not trial.broken)}  {trial.law.sentence}"
-            yield from (f"      {family}: {instead}" for family, instead in trial.broken.items())
-
-
-def _mark(ok: bool) -> str:
-    return "ok" if ok else "NO"
+            lines += [f"{'NO' if trial.broken else 'ok'}  {trial.law.sentence}"]
+            lines += [f"      {family}: {instead}" for family, instead in trial.broken.items()]
+        return "\n".join(lines)
 
 
 def selftest(
@@ -305,10 +298,5 @@ def selftest(
     return SelfTest(
         tuple(number.compare() for number in numbers),
         check_model(fitness_fatigue, examples=examples),
-        tuple(TrialResult(law, _broken(law)) for law in trial_laws),
+        tuple(TrialResult(law, law.broken_in(TRIAL, MODELS)) for law in trial_laws),
     )
-
-
-def _broken(law: TrialLaw) -> dict[str, str]:
-    checked = {model["family"]: law.check({**TRIAL, "model": model}) for model in MODELS}
-    return {family: instead for family, instead in checked.items() if instead}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,11 @@ class TrialLaw(NamedTuple):
     name: str
     sentence: str
     check: Callable[[Document], str]
+
+    def broken_in(self, trial: Document, models: Iterable[Document]) -> dict[str, str]:
+        """What happened instead in each model family in which the law is broken."""
+        checked = {model["family"]: self.check({**trial, "model": model}) for model in models}
+        return {family: instead for family, instead in checked.items() if instead}
 
 
 #: All laws of whole trials by name.
