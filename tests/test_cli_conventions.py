@@ -12,6 +12,7 @@ import click
 import pytest
 
 from cli_runner import SCRIPT, SMALL, SWEPT, retrowalk
+from retrowalk.cli import main
 from retrowalk.cli.app import VERBS, app, explain
 from retrowalk.errors import InputError, RunError
 
@@ -106,6 +107,19 @@ def test_bad_input_is_one_line_and_exit_two(words: list[str], sentence: str, tmp
     assert len(done.errors) == 1
     assert sentence in done.errors[0]
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("verb", [["run", "small.yaml"], ["sweep", "small.yaml"], ["init"], ["calibrate"]])
+def test_a_nul_in_the_output_is_refused(
+    verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: no system passes a NUL on to another one."""
+    (tmp_path / "small.yaml").write_text(SMALL)
+    monkeypatch.chdir(tmp_path)
+    assert main([*verb, "-o", "out\0.nc"]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "'--output': no file can have this name" in sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:

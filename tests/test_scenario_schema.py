@@ -7,8 +7,8 @@ import pytest
 
 from retrowalk.catalogue import modalities, outcomes, populations
 from retrowalk.errors import InputError
-from retrowalk.scenario import load_scenario, parse_document, parse_scenario, read_document
-from retrowalk.scenario.schema import generate_schema, shipped_schema
+from retrowalk.scenario import load_scenario, parse_document, parse_scenario, read_document, shipped_schema
+from retrowalk.scenario.schema import generate_schema
 from scenario_files import SHIPPED, changed
 
 

@@ -25,7 +25,6 @@ from retrowalk.cli.command import (
     with_example,
 )
 from retrowalk.errors import DocumentError, RetrowalkError, RetrowalkWarning
-from retrowalk.words import printable
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -55,8 +54,8 @@ VERBS: dict[str, tuple[str, str]] = {
 
 CITATION = (
     f"The retrowalk developers. retrowalk {retrowalk.__version__}: simulating groups of people who do part "
-    "of their walking backwards. Computer program, 2026.",
-    "The evidence behind a result is cited by `retrowalk evidence cite`.",
+    "of their walking backwards. Computer program, 2026.\n"
+    "The evidence behind a result is cited by `retrowalk evidence cite`."
 )
 
 EXAMPLE = """\
@@ -76,21 +75,14 @@ class LazyGroup(SuggestingGroup):
         """Import a verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(
-            importlib.import_module(f"retrowalk.cli.{VERBS[cmd_name][0]}"), cmd_name
-        )
+        module = importlib.import_module(f"retrowalk.cli.{VERBS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in VERBS.items()])
-
-
-def _cite(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        emit(*CITATION)
-        context.exit()
 
 
 @click.group(
@@ -100,9 +92,7 @@ def _cite(context: click.Context, _: click.Parameter, value: bool) -> None:
     params=common_options(),
 )
 @click.version_option(retrowalk.__version__, prog_name="retrowalk")
-@click.option(
-    "--cite", is_flag=True, is_eager=True, expose_value=False, callback=_cite, help="Say how to cite."
-)
+@click.version_option(retrowalk.__version__, "--cite", message=CITATION, help="Say how to cite.")
 @click.pass_context
 def app(context: click.Context) -> None:
     """Simulate what happens to a group of people when part of their walking is done backwards.
@@ -118,8 +108,11 @@ def app(context: click.Context) -> None:
 app.help = with_example(app.help or "", EXAMPLE)
 
 
-def guarded(args: Sequence[str] | None = None) -> int:
-    """Run the command line; see `retrowalk.cli.main`."""
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line on `args`, by default ``sys.argv[1:]``, and return the exit code.
+
+    0 done, 1 the run failed, 2 bad input, 130 interrupted.
+    """
     _occupy_standard_descriptors()
     arguments = list(sys.argv[1:] if args is None else args)
     current = Settings(debug="--debug" in arguments)
@@ -168,7 +161,7 @@ def explain(error: BaseException) -> tuple[list[str], int]:
     if isinstance(error, click.Abort) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, DocumentError):
-        return [printable(str(problem)) for problem in error.problems], error.exit_code
+        return [str(problem) for problem in error.problems], error.exit_code
     sentence, code = _sentence(error)
     return [f"retrowalk{sentence}"], code
 
@@ -183,7 +176,7 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return f": {_one_line(error)}", error.exit_code
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "retrowalk"
-        message = " ".join(error.format_message().split())
+        message = _one_line(error.format_message())
         return f"{path.removeprefix('retrowalk')}: {message} ('{path} --help' shows the usage)", BAD_INPUT
     if isinstance(error, click.ClickException):
         return f": {error.format_message()}", error.exit_code
@@ -202,8 +195,8 @@ def _sentence(error: BaseException) -> tuple[str, int]:
     )
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _one_line(words: object) -> str:
+    return " ".join(str(words).split())
 
 
 def _one_line_warnings(current: Settings) -> None:
@@ -214,6 +207,6 @@ def _one_line_warnings(current: Settings) -> None:
 
     def show(message: Warning | str, category: type[Warning], *rest: object, **named: object) -> None:
         if not current.quiet:
-            complain(f"note: {' '.join(str(message).split())}")
+            complain(f"note: {_one_line(message)}")
 
     warnings.showwarning = show

@@ -17,10 +17,12 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import click
 
-from retrowalk.errors import RunError
+from retrowalk.errors import InputError, RunError
 from retrowalk.words import printable, suggestion, unsafe_character
 
 #: What an operating system's refusal means, in words.
@@ -35,6 +37,8 @@ REFUSALS = {
     errno.EIO: "the disk reports an error",
 }
 
+#: Endings of files that a netCDF file must not pass itself off as.
+_OTHER_FORMATS = frozenset({".zarr", ".csv", ".tsv", ".xlsx", ".json", ".txt", ".yaml", ".yml"})
 #: User name and password in an address; pathlib leaves one slash of two.
 _CREDENTIALS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})[^/\s]*@")
 
@@ -69,25 +73,20 @@ def complain(*lines: str) -> None:
     """Write lines to stderr, with ``-q`` too: errors are never silent."""
     # A closed or full stderr takes nothing; the exit code still tells.
     with suppress(OSError, ValueError):
-        click.echo("\n".join(_safe(line) for line in lines), err=True)
+        click.echo("\n".join(map(safe, lines)), err=True)
 
 
 def emit(*lines: str) -> None:
-    """Write lines of data to stdout.
-
-    Raises
-    ------
-    RunError
-        When they cannot be written.
-    """
-    emit_text("\n".join(_safe(line) for line in lines) + "\n")
+    """Write lines of data to stdout."""
+    emit_text("\n".join(map(safe, lines)) + "\n")
 
 
 def emit_json(data: object) -> None:
     """Write one JSON document to stdout; what is not a number is null, as JSON has no NaN."""
-    text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+    finite = _finite(data)
+    text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
     if unsafe_character(text.replace("\n", "")):
-        text = json.dumps(_finite(data), indent=2, ensure_ascii=True, allow_nan=False)
+        text = json.dumps(finite, indent=2, allow_nan=False)
     emit_text(_CREDENTIALS.sub(r"\1***@", text) + "\n")
 
 
@@ -102,13 +101,7 @@ def _finite(data: object) -> object:
 
 
 def emit_text(text: str) -> None:
-    """Write text that is known to be safe to stdout as it is.
-
-    Raises
-    ------
-    RunError
-        When it cannot be written.
-    """
+    """Write text that is known to be safe to stdout as it is; a `RunError` where it cannot be written."""
     # Where the descriptor was closed, Python has no such stream, whatever its type says.
     if getattr(sys, "stdout", None) is None:
         raise RunError("standard output is closed; nothing was written")
@@ -121,7 +114,8 @@ def emit_text(text: str) -> None:
         raise RunError(f"standard output cannot be written: {reason}") from error
 
 
-def _safe(line: str) -> str:
+def safe(line: str) -> str:
+    """A line without what a terminal would obey and without passwords."""
     return _CREDENTIALS.sub(r"\1***@", printable(line))
 
 
@@ -129,10 +123,7 @@ class FilePath(click.Path):
     """A path, as text unless `path_type` is given, that some file could have; addresses pass as they are."""
 
     def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
         """Refuse what no file can be called."""
         if "://" not in str(value):
@@ -144,6 +135,23 @@ class FilePath(click.Path):
                 if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
                     self.fail(f"no file can have this name: {os.strerror(error.errno).lower()}", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class NetcdfPath(FilePath):
+    """A path of a netCDF file to write, whose name promises no other format."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Refuse the ending of another format, and say how to get a table for a spreadsheet."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        ending = path.suffix.lower()
+        if ending not in _OTHER_FORMATS:
+            return path
+        named = path.with_suffix(".nc").name
+        table = f"; for a spreadsheet: `retrowalk summary {named} --csv > {path.stem}.csv`"
+        hint = table if ending in (".csv", ".tsv", ".xlsx") else ""
+        raise InputError(f"{path}: what is written is one netCDF file; name it {named}{hint}")
 
 
 def _set(name: str) -> Callable[[click.Context, click.Parameter, int], None]:
@@ -169,17 +177,10 @@ def common_options() -> list[click.Parameter]:
 class Verb(click.Command):
     """A command that also takes the common options, and shows `example` unwrapped in its help."""
 
-    def __init__(
-        self,
-        name: str | None,
-        *,
-        callback: Callable[..., None] | None = None,
-        params: list[click.Parameter] | None = None,
-        help: str | None = None,  # noqa: A002  click's own keyword
-        example: str = "",
-    ) -> None:
-        text = with_example(help or "", example)
-        super().__init__(name, callback=callback, params=[*(params or []), *common_options()], help=text)
+    def __init__(self, *args: Any, example: str = "", **attrs: Any) -> None:  # noqa: ANN401  as click takes them
+        super().__init__(*args, **attrs)
+        self.params += common_options()
+        self.help = with_example(self.help or "", example)
 
 
 def with_example(text: str, example: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +35,21 @@ def list_sources(outcome: str | None, component: str | None, population: str | N
         if name is not None:
             known(name, names, what)
     tables = load_evidence()
-    rows = list(_listed(tables, outcome, component, population))
+    rows = []
+    for source in tables.sources:
+        effects = tables.effects_of(source.id, outcome=outcome, component=component, population=population)
+        if effects or not (outcome or component or population):
+            rows.append(
+                {
+                    "id": source.id,
+                    "year": source.year,
+                    "design": source.design,
+                    "population": source.population,
+                    "people": source.n_total,
+                    "results": len(effects),
+                    "doi": source.doi,
+                }
+            )
     if as_json:
         emit_json(rows)
         return
@@ -45,24 +58,6 @@ def list_sources(outcome: str | None, component: str | None, population: str | N
         say(f"no source in the tables has a result on {wanted}")
         return
     emit(*_columns(rows, ("id", "year", "design", "population", "people", "results")))
-
-
-def _listed(
-    tables: Evidence, outcome: str | None, component: str | None, population: str | None
-) -> Iterable[dict[str, Any]]:
-    filtered = bool(outcome or component or population)
-    for source in tables.sources:
-        effects = tables.effects_of(source.id, outcome=outcome, component=component, population=population)
-        if effects or not filtered:
-            yield {
-                "id": source.id,
-                "year": source.year,
-                "design": source.design,
-                "population": source.population,
-                "people": source.n_total,
-                "results": len(effects),
-                "doi": source.doi,
-            }
 
 
 def _columns(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
@@ -90,14 +85,9 @@ def show(named: str, as_json: bool) -> None:
     arms, effects = tables.arms_of(source_id), tables.effects_of(source_id)
     excluded = [row for row in tables.excluded if row.source == source_id]
     if as_json:
-        emit_json(
-            source.model_dump(mode="json")
-            | {
-                "arms": [row.model_dump(mode="json") for row in arms],
-                "effects": [row.model_dump(mode="json") for row in effects],
-                "excluded": [row.model_dump(mode="json") for row in excluded],
-            }
-        )
+        parts = {"arms": arms, "effects": effects, "excluded": excluded}
+        lists = {name: [row.model_dump(mode="json") for row in rows] for name, rows in parts.items()}
+        emit_json(source.model_dump(mode="json") | lists)
         return
     emit(
         tables.cite(source_id),
@@ -148,15 +138,11 @@ def _effect(effect: Effect) -> str:
         parts.append(f"{effect.range_low:g} to {effect.range_high:g} {effect.unit}".rstrip())
     parts += [effect.direction] if effect.value is None and effect.direction else []
     parts += [effect.verdict.replace("_", " ")] if effect.verdict else []
-    between = f"{_name(effect.arm_a)} against {_name(effect.arm_b)}" if effect.arm_b else _name(effect.arm_a)
-    parts += [between] if between else []
+    arms = [arm.rpartition("/")[2] for arm in (effect.arm_a, effect.arm_b) if arm]
+    parts += [" against ".join(arms)] if arms else []
     parts.append(f"used as: {effect.role.replace('_', ' ')}")
     parts += [effect.where] if effect.where else []
     return "; ".join(parts)
-
-
-def _name(arm_id: str) -> str:
-    return arm_id.rpartition("/")[2]
 
 
 @evidence.command("cite", example="  retrowalk evidence cite --bibtex > retrowalk.bib")

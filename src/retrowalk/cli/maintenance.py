@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import click
 
@@ -15,13 +13,7 @@ ROUNDS = 7
 
 
 @click.command(cls=Verb)
-@click.option(
-    "--members",
-    type=click.IntRange(1, 10**6),
-    default=10_240,
-    show_default=True,
-    help="Members of the cohort.",
-)
+@click.option("--members", type=click.IntRange(1, 10**6), default=10_240, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def bench(members: int, as_json: bool) -> None:
     """Time the core loop on this machine.
@@ -30,6 +22,8 @@ def bench(members: int, as_json: bool) -> None:
     median of some rounds. Summaries are mean, SD, quantiles and responders at weekly assessments;
     trajectories are the values of every member on every day.
     """
+    from statistics import median
+
     from retrowalk.simulation.core_work import core_work
 
     say("making ready (compiles the kernels if they are not kept yet)", level=1)
@@ -39,22 +33,17 @@ def bench(members: int, as_json: bool) -> None:
         with ThreadPoolExecutor(threads) as pool:
             chosen = pool if threads > 1 else None
             for name, run in (("summaries", work.summarize), ("trajectories", work.follow)):
-                seconds = _median(partial(run, chosen))
-                figures[f"{name}, {threads} thread{'s' * (threads > 1)}"] = seconds / work.size * 1e9
+                run(chosen)
+                seconds = []
+                for _ in range(ROUNDS):
+                    start = time.perf_counter()
+                    run(chosen)
+                    seconds.append(time.perf_counter() - start)
+                figures[f"{name}, {threads} thread{'s' * (threads > 1)}"] = median(seconds) / work.size * 1e9
     if as_json:
         emit_json({"unit": "ns per member-outcome-day", "members": members, **figures})
         return
     emit(*(f"{name:<26} {value:6.3f} ns per member-outcome-day" for name, value in figures.items()))
-
-
-def _median(run: Callable[[], None]) -> float:
-    run()
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return sorted(times)[ROUNDS // 2]
 
 
 #: Distributions whose version a report on a problem needs.
@@ -74,15 +63,6 @@ EXTRAS = {
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(as_json: bool) -> None:
     """Print versions and what this machine offers: what a report on a problem needs."""
-    facts = _facts()
-    if as_json:
-        emit_json(facts)
-        return
-    width = max(map(len, facts))
-    emit(*(f"{name:<{width}}  {value}" for name, value in facts.items()))
-
-
-def _facts() -> dict[str, str | int]:
     import os
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -104,7 +84,11 @@ def _facts() -> dict[str, str | int]:
     for extra, (module, purpose) in EXTRAS.items():
         absent = "" if find_spec(module) else f", not installed: pip install 'retrowalk[{extra}]'"
         facts[f"extra {extra}"] = f"{purpose}{absent}"
-    return facts
+    if as_json:
+        emit_json(facts)
+        return
+    width = max(map(len, facts))
+    emit(*(f"{name:<{width}}  {value}" for name, value in facts.items()))
 
 
 @click.command(cls=Verb)

@@ -13,11 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
-from retrowalk.cli.command import complain, settings
-from retrowalk.words import printable
+from retrowalk.cli.command import complain, safe, settings
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -42,16 +41,9 @@ def suitable_form(*, as_json: bool = False) -> Form:
 
 
 class Progress:
-    """A callback ``progress(done, total)``; what was finished in an earlier session does not count as speed.
+    """A callback ``progress(done, total)`` that counts `noun`s and shows them in a form; `clock` in seconds.
 
-    Parameters
-    ----------
-    form : {"bar", "log", "json", "none"}
-        How it is shown.
-    noun : str
-        What is counted.
-    clock : callable
-        Seconds, growing.
+    What was finished in an earlier session does not count as speed.
     """
 
     def __init__(self, form: Form, noun: str = "cases", clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,9 +56,7 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.give_terminal_back()
         if self._form == "json" and self._before is not None:
             self._write_json("finished" if kind is None else "ended")
@@ -85,11 +75,10 @@ class Progress:
         if self._form == "json":
             complain(json.dumps({"event": "compiling"}))
         elif self._form != "none":
-            status, once = cache_status(), "compiling once for this machine, about 8 s"
-            kept = status.state != "memory"
-            complain(
-                once if kept else f"compiling kernels, about 8 s in every run: {UNKEPT.format(status.reason)}"
-            )
+            status = cache_status()
+            every_run = f"compiling kernels, about 8 s in every run: {UNKEPT.format(status.reason)}"
+            once = "compiling once for this machine, about 8 s"
+            complain(every_run if status.state == "memory" else once)
 
     def __call__(self, done: int, total: int) -> None:
         self._done, self._total = done, total
@@ -109,28 +98,27 @@ class Progress:
             else:
                 complain(self.words())
 
-    @property
-    def rate(self) -> float | None:
-        """How much was done per second in this session; None before the first."""
+    def _speed(self) -> tuple[float, float] | tuple[None, None]:
+        """How much was done per second in this session, and the seconds left at that rate."""
         done, elapsed = self._done - (self._before or 0), self._clock() - self._began
-        return done / elapsed if done > 0 and elapsed > 0 else None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate from the rate so far."""
-        rate = self.rate
-        return (self._total - self._done) / rate if rate else None
+        if done <= 0 or elapsed <= 0:
+            return None, None
+        return done / elapsed, (self._total - self._done) * elapsed / done
 
     def words(self) -> str:
         """``412 of 1000 cases, 3.1 cases/s, 3 min left``."""
-        rate, left = self.rate, self.seconds_left
-        known = f", {_speed(rate, self._noun)}, {duration(left)} left" if rate and left is not None else ""
+        rate, left = self._speed()
+        known = ""
+        if rate is not None and left is not None:
+            # So many per second, minute or hour, whichever gives a number above one.
+            per, unit = (1, "s") if rate >= 1 else (60, "min") if 60 * rate >= 1 else (3600, "h")
+            known = f", {rate * per:.3g} {self._noun}/{unit}, {duration(left)} left"
         return f"{self._done} of {self._total} {self._noun}{known}"
 
     def _write_json(self, event: str) -> None:
-        facts = {"event": event, "done": self._done, "total": self._total,
-                 "cases_per_second": self.rate, "seconds_left": self.seconds_left}  # fmt: skip
-        complain(json.dumps(facts))
+        rate, left = self._speed()
+        facts = {"event": event, "done": self._done, "total": self._total}
+        complain(json.dumps(facts | {"cases_per_second": rate, "seconds_left": left}))
 
     def _draw(self) -> None:
         if self._bar is None:
@@ -140,14 +128,6 @@ class Progress:
             self._bar.add_task("simulating", total=self._total, words="")
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=self._done, total=self._total, words=self.words())
-
-
-def _speed(rate: float, noun: str) -> str:
-    """So many per second, minute or hour, whichever gives a number above one."""
-    for per, unit in ((1, "s"), (60, "min"), (3600, "h")):
-        if rate * per >= 1 or unit == "h":
-            break
-    return f"{rate * per:.3g} {noun}/{unit}"
 
 
 def duration(seconds: float) -> str:
@@ -164,30 +144,16 @@ def _new_bar() -> Bar:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    return Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[words]}"),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
+    return Bar(*columns, console=Console(stderr=True), transient=True)
 
 
 @contextmanager
 def stopping_in_two_steps(kept: str, give_terminal_back: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     """Handle Ctrl-C and SIGTERM: the first ends the sweep after the cases in hand, the second at once.
 
-    Parameters
-    ----------
-    kept : str
-        Said before leaving at the second signal: what was kept and how to go on.
-    give_terminal_back : callable
-        Called first then.
-
-    Yields
-    ------
-    callable
-        Whether the sweep is to end.
+    Yields a callable that says whether the sweep is to end. At the second signal the terminal is given back
+    and `kept` is said, which is what was kept and how to go on.
     """
     signals: list[int] = []
 
@@ -218,4 +184,4 @@ def stopping_in_two_steps(kept: str, give_terminal_back: Callable[[], None]) -> 
 def _write_at_once(words: str) -> None:
     # Past Python's buffers: a signal may arrive in the middle of a write to the same stream.
     with suppress(OSError, ValueError):
-        os.write(2, f"retrowalk: {printable(words)}\n".encode(errors="backslashreplace"))
+        os.write(2, f"retrowalk: {safe(words)}\n".encode(errors="backslashreplace"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from retrowalk.cli.command import FilePath, Verb, emit, emit_json, emit_text, say
+from retrowalk.cli.command import FilePath, NetcdfPath, Verb, emit, emit_json, emit_text, say
 from retrowalk.errors import InputError
 from retrowalk.words import CAUTION
 
@@ -30,7 +31,18 @@ def status(context: click.Context, store: str, verify: bool, as_json: bool) -> N
     progress = stores.status(store)
     damage = [str(one) for one in stores.verify(store)] if verify else []
     if as_json:
-        emit_json(_facts(progress) | ({"damage": damage} if verify else {}))
+        facts = {
+            "store": str(progress.path),
+            "state": progress.state,
+            "cases": progress.total,
+            "finished": progress.finished,
+            "missing": progress.missing,
+            "bytes": progress.size,
+            "writer": progress.writer,
+            "seconds_per_case": progress.seconds_per_case,
+            "digests": progress.digests,
+        }
+        emit_json(facts | ({"damage": damage} if verify else {}))
     else:
         emit(_sentence(progress), *(f"damaged: {one}" for one in damage))
         if damage:
@@ -39,20 +51,6 @@ def status(context: click.Context, store: str, verify: bool, as_json: bool) -> N
             emit("every file is as it was written")
     if damage:
         context.exit(1)
-
-
-def _facts(progress: StoreStatus) -> dict[str, Any]:
-    return {
-        "store": str(progress.path),
-        "state": progress.state,
-        "cases": progress.total,
-        "finished": progress.finished,
-        "missing": progress.missing,
-        "bytes": progress.size,
-        "writer": progress.writer,
-        "seconds_per_case": progress.seconds_per_case,
-        "digests": progress.digests,
-    }
 
 
 def _sentence(progress: StoreStatus) -> str:
@@ -74,16 +72,8 @@ def _sentence(progress: StoreStatus) -> str:
 )
 @click.argument("result", metavar="OUT", type=FilePath())
 @click.option("--reference", metavar="ARM", help="The arm others are compared with.")
-@click.option(
-    "--week",
-    "weeks",
-    metavar="W",
-    multiple=True,
-    help="Assessments to show, or `all`; by default the one at the end of training.",
-)
-@click.option(
-    "--cases", is_flag=True, help="With --csv or --json: a sweep's cases, not the levels of its axes."
-)
+@click.option("--week", "weeks", metavar="W", multiple=True, help="An assessment to show, or `all`.")
+@click.option("--cases", is_flag=True, help="With --csv or --json: a sweep's cases, not levels of its axes.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object.")
 @click.option("--csv", "form", flag_value="csv", help="Print a table for a spreadsheet.")
 def summary(
@@ -92,14 +82,22 @@ def summary(
     """Print what came out of a run or sweep, with both kinds of interval named.
 
     "What we do not know" is where the mean lies given the evidence; "how people differ" is between which
-    changes most members lie.
+    changes most members lie. Shown is the assessment at the end of training unless --week names others.
     """
     from retrowalk import report
     from retrowalk.store import open_results
 
-    _refuse_scenario(result)
+    path = Path(result)
+    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
+        output = path.with_suffix(".nc")
+        run = f"`retrowalk run {shlex.quote(result)} -o {shlex.quote(str(output))}`"
+        raise InputError(f"{result}: is a scenario, not a result; {run} makes one")
     with open_results(result) as ds:
-        _say_what_is_missing(result, ds)
+        if missing := int(ds.attrs.get("retrowalk_missing_cases", 0)):
+            cases_done = ds.sizes.get("case", 1)
+            if not cases_done:
+                raise InputError(f"{result}: no case of this sweep is finished yet")
+            say(f"{result}: {missing} cases are not finished; this summary is of the other {cases_done}")
         days = _days(ds, weeks)
         if form is None:
             emit(*report.text_summary(ds, reference=reference, days=days).split("\n"))
@@ -112,24 +110,6 @@ def summary(
             emit_json({"title": ds.attrs.get("title", ""), "rows": rows, "note": CAUTION})
 
 
-def _refuse_scenario(result: str) -> None:
-    path = Path(result)
-    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
-        raise InputError(
-            f"{result}: is a scenario, not a result; `retrowalk run {shlex.quote(result)} -o "
-            f"{shlex.quote(str(path.with_suffix('.nc')))}` makes one"
-        )
-
-
-def _say_what_is_missing(result: str, ds: xr.Dataset) -> None:
-    missing = int(ds.attrs.get("retrowalk_missing_cases", 0))
-    if not missing:
-        return
-    if not ds.sizes.get("case", 1):
-        raise InputError(f"{result}: no case of this sweep is finished yet")
-    say(f"{result}: {missing} cases are not finished; this summary is of the other {ds.sizes['case']}")
-
-
 def _days(ds: xr.Dataset, weeks: tuple[str, ...]) -> list[int] | None:
     assessed = [int(day) for day in ds["day"].values]
     if not weeks:
@@ -138,30 +118,23 @@ def _days(ds: xr.Dataset, weeks: tuple[str, ...]) -> list[int] | None:
         return [day for day in assessed if day > 0] or assessed
     days = []
     for week in weeks:
-        day = _day(week)
+        day = None
+        with suppress(ValueError, OverflowError):
+            day = round(float(week) * 7)
         if day not in assessed:
             known = ", ".join(f"{day / 7:.3g}" for day in assessed)
             raise InputError(f"week {week}: nothing was assessed then; assessed in week {known} (or say all)")
-        days.append(int(day))
+        days.append(day)
     return days
-
-
-def _day(week: str) -> float:
-    try:
-        return round(float(week) * 7)
-    except (ValueError, OverflowError):
-        return -1.0
 
 
 @click.command(cls=Verb)
 @click.argument("store", metavar="OUT.zarr", type=FilePath())
-@click.argument("output", metavar="OUT.nc", type=FilePath(path_type=Path))
+@click.argument("output", metavar="OUT.nc", type=NetcdfPath())
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def export(store: str, output: Path, overwrite: bool) -> None:
     """Write the result in OUT.zarr as one netCDF file, to pass on or to open elsewhere."""
-    from retrowalk.cli.documents import check_netcdf_name
     from retrowalk.store import export as write
 
-    check_netcdf_name(output)
     write(store, output, overwrite=overwrite)
     say(f"wrote {output}; next: retrowalk summary {shlex.quote(str(output))}")

@@ -45,28 +45,24 @@ def outcome_names(ds: xr.Dataset) -> list[str]:
 
 def outcome_labels(ds: xr.Dataset) -> list[OutcomeLabels]:
     """How each outcome of a result is measured; plain words stand in for missing attributes."""
-    return [_labels_of(ds, name) for name in outcome_names(ds)]
-
-
-def _labels_of(ds: xr.Dataset, outcome: str) -> OutcomeLabels:
-    attrs = ds[outcome].attrs
-    minimum = attrs.get("minimal_important_change")
-    return OutcomeLabels(
-        name=outcome,
-        label=str(attrs.get("label") or attrs.get("long_name") or outcome.replace("_", " ")),
-        unit=str(attrs.get("units", "")),
-        instrument=str(attrs.get("instrument", "")),
-        better=str(attrs.get("better", "higher")),
-        minimal_important_change=float(minimum) if minimum is not None and float(minimum) > 0 else None,
-        minimum_status=str(attrs.get("minimal_important_change_status", "")),
-        baseline_status=_baseline_status(ds, f"{outcome}_baseline_status"),
-    )
-
-
-def _baseline_status(ds: xr.Dataset, name: str) -> str:
-    if name not in ds:
-        return "unknown"
-    return " or ".join(sorted({flag_word(ds[name], int(value)) for value in ds[name].values.ravel()}))
+    labels = []
+    for outcome in outcome_names(ds):
+        attrs, status = ds[outcome].attrs, ds.get(f"{outcome}_baseline_status")
+        minimum = float(attrs.get("minimal_important_change") or 0)
+        words = {"unknown"} if status is None else {flag_word(status, int(i)) for i in status.values.ravel()}
+        labels.append(
+            OutcomeLabels(
+                name=outcome,
+                label=str(attrs.get("label") or attrs.get("long_name") or outcome.replace("_", " ")),
+                unit=str(attrs.get("units", "")),
+                instrument=str(attrs.get("instrument", "")),
+                better=str(attrs.get("better", "higher")),
+                minimal_important_change=minimum if minimum > 0 else None,
+                minimum_status=str(attrs.get("minimal_important_change_status", "")),
+                baseline_status=" or ".join(sorted(words)),
+            )
+        )
+    return labels
 
 
 def flag_word(array: xr.DataArray, value: int) -> str:
@@ -77,11 +73,11 @@ def flag_word(array: xr.DataArray, value: int) -> str:
     return dict(zip(values, words, strict=False)).get(value, "unknown")
 
 
-def flag_words(array: xr.DataArray, value: int) -> list[str]:
-    """The meanings of the bits that are set in one value of a CF flag variable with masks."""
+def flag_words(array: xr.DataArray, value: int) -> str:
+    """The meanings of the bits that are set in one value of a CF flag variable, with spaces between."""
     words = str(array.attrs.get("flag_meanings", "")).split()
     masks = _integers(array.attrs.get("flag_masks", ()))
-    return [word for word, mask in zip(words, masks, strict=False) if value & mask]
+    return " ".join(word for word, mask in zip(words, masks, strict=False) if value & mask)
 
 
 def _integers(values: Any) -> list[int]:  # noqa: ANN401  attributes come back as scalar, list or array
@@ -103,13 +99,7 @@ def arm_names(ds: xr.Dataset) -> list[str]:
 
 
 def reference_arm(ds: xr.Dataset, wanted: str | None = None) -> str | None:
-    """The arm that others are compared with; None where there is only one arm.
-
-    Raises
-    ------
-    InputError
-        When `wanted` is no arm of this result.
-    """
+    """The arm that others are compared with; None where there is only one arm."""
     arms = arm_names(ds)
     if wanted is not None:
         known(wanted, arms, "arm")
@@ -121,47 +111,28 @@ def reference_arm(ds: xr.Dataset, wanted: str | None = None) -> str | None:
 
 def axis_paths(ds: xr.Dataset) -> dict[str, str]:
     """Sweep axes that take more than one value: coordinate name -> path in the scenario."""
-    varied = [name for name in axis_names(ds) if len(set(ds[name].values)) > 1]
-    return {name: _path(name, ds[name].attrs) for name in varied}
-
-
-def _path(name: str, attrs: dict[Any, Any]) -> str:
-    described = str(attrs.get("path") or attrs.get("long_name") or name)
-    return described if "." in described and " " not in described else name
-
-
-def axis_label(path: str, others: list[str]) -> str:
-    """The last word of a path, or the whole path where another axis ends with the same word."""
-    last = _last_word(path)
-    clash = any(_last_word(other) == last for other in others if other != path)
-    return path if clash else last.replace("_", " ")
-
-
-def _last_word(path: str) -> str:
-    words = [part for part in path.split(".") if not part.isdigit()]
-    return words[-1] if words else path
+    paths = {}
+    for name in axis_names(ds):
+        if len(set(ds[name].values)) > 1:
+            described = str(ds[name].attrs.get("path") or ds[name].attrs.get("long_name") or name)
+            paths[name] = described if "." in described and " " not in described else name
+    return paths
 
 
 def main_day(ds: xr.Dataset) -> int:
     """The assessment a reader asks for first: the last one before or at the end of training."""
     days = [int(day) for day in ds["day"].values]
-    end = _training_days(scenario_of(ds))
-    return max([day for day in days if 0 < day <= end] or days)
-
-
-def at_days(ds: xr.Dataset, days: Sequence[int]) -> xr.Dataset:
-    """A result at its baseline and some later assessments only."""
-    return ds.sel(day=sorted({int(ds["day"].values[0]), *days}))
-
-
-def _training_days(scenario: dict[str, Any]) -> int:
-    """Days from the start to the end of the last phase with sessions, over all arms; 0 if unknown."""
     ends = [0]
-    arms = scenario.get("arms")
+    arms = scenario_of(ds).get("arms")
     for arm in arms.values() if isinstance(arms, dict) else ():
         weeks = 0.0
         for phase in arm.get("phases") or () if isinstance(arm, dict) else ():
             weeks += float(phase.get("weeks") or 0)
             if phase.get("sessions"):
                 ends.append(round(7 * weeks))
-    return max(ends)
+    return max([day for day in days if 0 < day <= max(ends)] or days)
+
+
+def at_days(ds: xr.Dataset, days: Sequence[int]) -> xr.Dataset:
+    """A result at its baseline and some later assessments only."""
+    return ds.sel(day=sorted({int(ds["day"].values[0]), *days}))

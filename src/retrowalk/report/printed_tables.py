@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from retrowalk.errors import InputError
 from retrowalk.report.labels import (
     OutcomeLabels,
     arm_names,
     at_days,
+    axis_paths,
     flag_words,
     main_day,
     outcome_labels,
     scenario_of,
 )
-from retrowalk.report.levels import Best, read_axes
-from retrowalk.report.spreadsheet import AxisLevels, Row, arm_rows, axis_levels
+from retrowalk.report.spreadsheet import AxisLevels, Best, Row, arm_rows, axis_levels
 from retrowalk.report.wording import (
     DOSE_ASSUMED,
     DOSE_MEANING,
@@ -58,19 +57,13 @@ BY_DOSE_LAW = "which the model assumes (its dose law never falls with the amount
 def text_summary(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int] | None = None) -> str:
     """A result as text: heading, one block per outcome, what the grades mean, and the caution.
 
-    Parameters
-    ----------
-    ds : Dataset
-        A result of `simulate`, `sweep` or `open_results`.
-    reference : str, optional
-        The arm others are compared with; by default the one the result names.
-    days : sequence of int, optional
-        Assessment days to show; by default the one at the end of training.
+    Arms are compared with `reference`, by default the arm that the result names, at some assessment days, by
+    default the one at the end of training.
     """
     days = list(days or [main_day(ds)])
-    axes = axis_levels(at_days(ds, days), reference) if read_axes(ds) else []
+    axes = axis_levels(at_days(ds, days), reference) if axis_paths(ds) else []
     arms = [] if axes else arm_rows(ds, reference=reference, days=days)
-    beyond = _BeyondStudies(ds)
+    cases = _cases_of(ds)
     blocks, rows = [], list(arms)
     for outcome in outcome_labels(ds):
         by_axis = [levels.rows(outcome, days) for levels in axes]
@@ -84,7 +77,7 @@ def text_summary(ds: xr.Dataset, *, reference: str | None = None, days: Sequence
                 body = _level_tables(outcome, day, axes, tables)
             else:
                 body = _arm_table(outcome, [row for row in mine if row["day"] == day])
-            lines += [*filter(None, [title]), *body, *beyond.lines(outcome, day)]
+            lines += [*filter(None, [title]), *body, *_beyond_studies(ds, cases, outcome, day)]
         blocks.append("\n".join(lines))
     return "\n\n".join([_heading(ds, days), *blocks, _legend(ds, rows), paragraph(CAUTION, indent=0, hang=0)])
 
@@ -101,7 +94,7 @@ def _heading(ds: xr.Dataset, days: Sequence[int]) -> str:
     ]
     if ds.sizes.get("replicate", 1) > 1:
         counts.append(count(ds.sizes["replicate"], "replicate"))
-    if read_axes(ds):
+    if axis_paths(ds):
         counts.append(count(ds.sizes["case"], "case"))
     if scenario.get("parameters") == "prior":
         counts.append("the priors alone, without the evidence")
@@ -179,7 +172,7 @@ def _level_tables(
     """A table per axis and arm of a sweep, then one sentence on the best level of each."""
     lines, clauses = [], []
     for levels, table in zip(axes, tables, strict=True):
-        others = [other.axis.label for other in axes if other is not levels]
+        others = [other.label for other in axes if other is not levels]
         for arm in levels.arms:
             rows = [row for row in table if row["arm"] == arm]
             lines += _level_table(outcome, levels, others, rows)
@@ -193,11 +186,11 @@ def _level_table(
     digits, against = decimals(outcome, rows[0]["baseline"]), rows[0]["reference_arm"]
     compared = f" against {against}" if against else ", change from day 0"
     averaged = f", averaged over {' and '.join(others)}" if others else ""
-    thirds = " in thirds" if levels.axis.in_thirds else ""
+    thirds = " in thirds" if levels.in_thirds else ""
     name = "difference" if against else "change"
     cells = [
         ["", "against" if against else "", UNKNOWN, "change from", PEOPLE, "truly past", ""],
-        [levels.axis.label, against or "change", "(90 %)", "day 0", "(90 %)", "the minimum", "evidence"],
+        [levels.label, against or "change", "(90 %)", "day 0", "(90 %)", "the minimum", "evidence"],
     ]
     cells += [
         [
@@ -215,7 +208,7 @@ def _level_table(
         shares = [percent(row["significant"]) for row in rows]
         for line, cell in zip(cells, ["trials", "p < .05", *shares], strict=True):
             line.insert(-1, cell)
-    title = f"  {rows[0]['arm']}{compared}, by {levels.axis.label}{thirds}{averaged}"
+    title = f"  {rows[0]['arm']}{compared}, by {levels.label}{thirds}{averaged}"
     return [printable(title), *align(cells, indent=4)]
 
 
@@ -228,7 +221,7 @@ def _evidence(row: Row) -> tuple[str, str | None]:
 
 def _best_level(outcome: OutcomeLabels, levels: AxisLevels, best: Best | None, rows: list[Row]) -> str:
     """Whether the best level of one axis can be told from the others."""
-    name = levels.axis.label if len(levels.arms) == 1 else f"{levels.axis.label} of {rows[0]['arm']}"
+    name = levels.label if len(levels.arms) == 1 else f"{levels.label} of {rows[0]['arm']}"
     if best is None:
         return f"{name} makes no difference"
     if best.draws < 2:
@@ -243,7 +236,7 @@ def _best_level(outcome: OutcomeLabels, levels: AxisLevels, best: Best | None, r
     minimum = outcome.minimal_important_change
     small = ", less than the minimal important change" if minimum and best.gap < minimum else ""
     size = f", {gap} better than the worst level{small}"
-    if levels.axis.path.rsplit(".", 1)[-1] in AMOUNTS:
+    if levels.path.rsplit(".", 1)[-1] in AMOUNTS:
         return f"{name}: {best.level} is best in {share} of draws, {BY_DOSE_LAW}{size}"
     grades = {_evidence(row)[0] for row in rows}
     if all(reservation(grade) for grade in grades):
@@ -283,38 +276,28 @@ def _user_supplied(ds: xr.Dataset) -> list[str]:
     return lines
 
 
-class _BeyondStudies:
-    """What a result's scenarios ask beyond the studies.
+def _beyond_studies(ds: xr.Dataset, cases: CaseSample | None, outcome: OutcomeLabels, day: int) -> list[str]:
+    """What is done beyond the studies up to a day: a heading, then a line per component, with the arms.
 
-    Which arms go beyond them follows from the flags in the result, by how much from its scenario. A result
-    that records no ``o_extrapolation`` has nothing to say.
+    Which arms go beyond them follows from the flags in the result, by how much from its scenario.
     """
-
-    def __init__(self, ds: xr.Dataset) -> None:
-        self._ds = ds
-        self._cases = _cases_of(ds)
-
-    def lines(self, outcome: OutcomeLabels, day: int) -> list[str]:
-        """A heading and one line per component and what is asked of it up to a day, with the arms."""
-        arms = {arm: self._flags(outcome.name, arm, day) for arm in arm_names(self._ds)}
-        if not any(arms.values()):
-            return []
-        if self._cases is not None:
-            lines = sentences(self._cases, outcome.name, day, arms)
-        else:
-            asked = {arm: ", ".join(ASPECTS[flag] for flag in flags) for arm, flags in arms.items() if flags}
-            lines = [f"{arm}: {words}." for arm, words in asked.items()]
-        heading = printable(f"  Beyond the studies of {in_sentence(outcome.label)}:")
-        return [heading, *(paragraph(line, indent=4) for line in lines)] if lines else []
-
-    def _flags(self, outcome: str, arm: str, day: int) -> list[str]:
-        """What an arm goes beyond in any case."""
-        name = f"{outcome}_extrapolation"
-        if name not in self._ds:
-            return []
-        array = self._ds[name].sel(arm=arm, day=day)
-        words = {word for value in set(array.values.ravel().tolist()) for word in flag_words(array, value)}
-        return [flag for flag in ASPECTS if flag in words]
+    flags = ds.get(f"{outcome.name}_extrapolation")
+    if flags is None:
+        return []
+    aspects = {}
+    for arm in arm_names(ds):
+        array = flags.sel(arm=arm, day=day)
+        words = " ".join(flag_words(array, value) for value in set(array.values.ravel().tolist())).split()
+        aspects[arm] = [aspect for aspect in ASPECTS if aspect in words]
+    if cases is not None and any(aspects.values()):
+        lines = sentences(cases, outcome.name, day, aspects)
+    else:
+        in_words = {
+            arm: ", ".join(ASPECTS[name] for name in names) for arm, names in aspects.items() if names
+        }
+        lines = [f"{arm}: {words}." for arm, words in in_words.items() if words]
+    heading = printable(f"  Beyond the studies of {in_sentence(outcome.label)}:")
+    return [heading, *(paragraph(line, indent=4) for line in lines)] if lines else []
 
 
 def _cases_of(ds: xr.Dataset) -> CaseSample | None:
@@ -326,5 +309,5 @@ def _cases_of(ds: xr.Dataset) -> CaseSample | None:
         if "case" in ds.dims:
             return sample_cases(whole, [int(number) for number in ds["case"].values])
         return sample_cases(whole) if whole.sweep.number_of_cases() == 1 else None
-    except (InputError, IndexError, ValueError):
+    except (IndexError, ValueError):
         return None

@@ -1,31 +1,37 @@
-"""A summary as flat rows, one dict per line of a spreadsheet, and as a CSV file."""
+"""A summary as flat rows, one dict per line of a spreadsheet: of arms, or of the levels of a sweep's axes."""
 
 from __future__ import annotations
 
+import collections
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from retrowalk.report.labels import (
     OutcomeLabels,
     arm_names,
     at_days,
+    axis_paths,
     flag_word,
     flag_words,
     main_day,
     outcome_labels,
 )
-from retrowalk.report.levels import Axis, Best, arms_of, best_level, by_level, read_axes
-from retrowalk.report.summary import per_draw, reduce_draws, summarize
+from retrowalk.report.summary import KINDS, average, numpy_reductions, per_draw, reduce_draws, summarize
 from retrowalk.words import CAUTION, printable
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Row = dict[str, Any]
-T = TypeVar("T")
+
+#: An axis with more levels than this, such as a Latin hypercube's, is read in thirds.
+MOST_LEVELS = 12
+#: Share of draws in which the best level must beat all others before it counts as told from them.
+CERTAIN = 0.95
 
 
 def arm_rows(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int] | None = None) -> list[Row]:
@@ -44,19 +50,15 @@ def arm_rows(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int
     summary = summarize(at_days(ds, days), reference=reference)
     places: list[Row] = [{}]
     if "case" in ds.dims:
-        columns = {"case": "case"} | {axis.name: axis.path for axis in read_axes(ds)}
+        columns = {"case": "case"} | axis_paths(ds)
         values = [ds[name].values.tolist() for name in columns]
         places = [dict(zip(columns.values(), place, strict=True)) for place in zip(*values, strict=True)]
-    rows = []
-    for outcome in outcome_labels(ds):
-        cells = _rows(summary, outcome, days)
-        rows += [place | row for place, row in zip(_repeated(places, len(cells)), cells, strict=True)]
-    return rows
-
-
-def _repeated(items: Sequence[T], length: int) -> list[T]:
-    """Repeat each item so often that together they are `length`."""
-    return [item for item in items for _ in range(length // len(items))]
+    return [
+        place | row
+        for outcome in outcome_labels(ds)
+        for place, rows in zip(places, _rows(summary, outcome, days), strict=True)
+        for row in rows
+    ]
 
 
 def level_rows(
@@ -73,10 +75,32 @@ def level_rows(
 
 
 @dataclass(frozen=True, slots=True)
-class AxisLevels:
-    """One axis with its levels, averaged over the cases of each; ``case`` counts levels."""
+class Best:
+    """Which level of an axis comes out best for one outcome and arm, and how surely."""
 
-    axis: Axis
+    level: str
+    next_level: str
+    share_best: float
+    """Share of draws in which the best level beats every other one."""
+    share_beats_next: float
+    gap: float
+    """Mean distance between best and worst level, in the outcome's unit; never negative."""
+    draws: int
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the best level can be told from all others."""
+        return self.draws > 1 and self.share_best >= CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLevels:
+    """One axis of a sweep, averaged over the cases of each of its levels; dim ``case`` counts levels."""
+
+    path: str
+    label: str
+    levels: tuple[str, ...]
+    in_thirds: bool
     arms: list[str]
     """Arms that this axis can change."""
     per_draw: xr.Dataset
@@ -84,20 +108,40 @@ class AxisLevels:
 
     def rows(self, outcome: OutcomeLabels, days: Sequence[int]) -> list[Row]:
         """Rows of one outcome in the order level, day, arm."""
-        rows = _rows(self.summary, outcome, days)
         return [
-            {"axis": self.axis.path, "level": level}
+            {"axis": self.path, "level": level}
             | row
             | {"best_of_levels": self._share_best(outcome, row, level)}
-            for level, row in zip(_repeated(self.axis.levels, len(rows)), rows, strict=True)
+            for level, rows in zip(self.levels, _rows(self.summary, outcome, days), strict=True)
+            for row in rows
             if row["arm"] in self.arms
         ]
 
     def best(self, outcome: OutcomeLabels, arm: str, day: int) -> Best | None:
-        """The level that comes out best, compared draw by draw by the difference to the reference arm."""
+        """The best level by the difference to the reference arm, draw by draw; None where all are equal."""
+        import numpy as np
+
         difference = self.per_draw.get(f"{outcome.name}_difference")
         values = self.per_draw[f"{outcome.name}_change"] if difference is None else difference
-        return best_level(values.sel(arm=arm, day=day), self.axis, outcome.sign)
+        values = values.sel(arm=arm, day=day).transpose("draw", "case")
+        benefit = outcome.sign * values.values.astype(float)
+        means = benefit.mean(axis=0)
+        if not np.isfinite(means).all() or len(means) < 2:
+            return None
+        order = np.argsort(-means, kind="stable")
+        best, following = int(order[0]), int(order[1])
+        gap = float(means[best] - means[order[-1]])
+        if gap <= 1e-6 * float(np.abs(means).max()):
+            return None
+        others = np.delete(benefit, best, axis=1).max(axis=1)
+        return Best(
+            level=self.levels[best],
+            next_level=self.levels[following],
+            share_best=float((benefit[:, best] > others).mean()),
+            share_beats_next=float((benefit[:, best] > benefit[:, following]).mean()),
+            gap=gap,
+            draws=benefit.shape[0],
+        )
 
     def _share_best(self, outcome: OutcomeLabels, row: Row, level: str) -> float | None:
         best = self.best(outcome, row["arm"], row["day"])
@@ -105,20 +149,78 @@ class AxisLevels:
 
 
 def axis_levels(ds: xr.Dataset, reference: str | None) -> list[AxisLevels]:
-    """Average a sweep's quantities by the levels of each of its axes."""
+    """Average a sweep's quantities by the levels of each axis that takes more than one value."""
     quantities = per_draw(ds, reference=reference)
-    compared_with = quantities.attrs["reference_arm"] or None
+    arms = [arm for arm in arm_names(ds) if arm != quantities.attrs["reference_arm"]]
+    paths = axis_paths(ds)
+    last_words = {path: ([part for part in path.split(".") if not part.isdigit()] or [path])[-1]
+                  for path in paths.values()}  # fmt: skip
+    often = collections.Counter(last_words.values())
     axes = []
-    for axis in read_axes(ds):
-        levels = by_level(quantities, axis)
-        axes.append(AxisLevels(axis, arms_of(ds, axis, compared_with), levels, reduce_draws(levels, ds)))
+    for name, path in paths.items():
+        last = last_words[path]
+        levels, in_thirds = _cases_by_level(ds[name].values.tolist())
+        averaged = _average(quantities, [cases for _, cases in levels])
+        axes.append(
+            AxisLevels(
+                path=path,
+                label=path if often[last] > 1 else last.replace("_", " "),
+                levels=tuple(level for level, _ in levels),
+                in_thirds=in_thirds,
+                arms=[arm for arm in arms if path.startswith(f"arms.{arm}.")] or arms,
+                per_draw=averaged,
+                summary=reduce_draws(averaged, ds),
+            )
+        )
     return axes
 
 
-def _rows(summary: xr.Dataset, outcome: OutcomeLabels, days: Sequence[int]) -> list[Row]:
-    """Rows in the order case, day, arm."""
+def _cases_by_level(values: Sequence[Any]) -> tuple[list[tuple[str, list[int]]], bool]:
+    """Each level of an axis with the positions of its cases, and whether they are thirds."""
+    numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    distinct = sorted(set(values)) if numeric else list(dict.fromkeys(values))
+    if not (numeric and len(distinct) > MOST_LEVELS):
+        by_value = {level: [i for i, value in enumerate(values) if value == level] for level in distinct}
+        return [(_show(level), cases) for level, cases in by_value.items()], False
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    cuts = [round(third * len(order) / 3) for third in range(4)]
+    thirds = [order[start:stop] for start, stop in pairwise(cuts)]
+    return [(f"{_show(values[third[0]])} to {_show(values[third[-1]])}", third) for third in thirds], True
+
+
+def _show(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@numpy_reductions()
+def _average(quantities: xr.Dataset, levels: Sequence[list[int]]) -> xr.Dataset:
+    """Average what `per_draw` gives over the cases of each level; ``case`` then counts levels.
+
+    A level has the weakest grade of its cases (int8), and every extrapolation flag (uint8) that any of its
+    cases has.
+    """
+    import numpy as np
+    import xarray as xr
+
+    bare = quantities.drop_vars([name for name, array in quantities.coords.items() if "case" in array.dims])
+    grades = [name for name, array in bare.items() if array.dtype.kind == "i" and "case" in array.dims]
+    flags = [name for name, array in bare.items() if array.dtype.kind == "u"]
+    parts = []
+    for cases in levels:
+        part = bare.isel(case=cases)
+        mean = part.drop_vars([*grades, *flags]).map(average, dim="case")
+        weakest = {name: part[name].min("case") for name in grades}
+        any_of = {name: part[name].reduce(np.bitwise_or.reduce, "case") for name in flags}
+        parts.append(mean.assign(weakest | any_of))
+    return xr.concat(parts, "case", coords="minimal", compat="override", combine_attrs="override")
+
+
+def _rows(summary: xr.Dataset, outcome: OutcomeLabels, days: Sequence[int]) -> list[list[Row]]:
+    """Rows of each case in the order day, arm."""
     columns = _columns(summary.sel(day=list(days)), outcome)
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    length = len(days) * summary.sizes["arm"]
+    return [rows[start : start + length] for start in range(0, len(rows), length)]
 
 
 def _columns(at: xr.Dataset, outcome: OutcomeLabels) -> dict[str, list[Any]]:
@@ -130,6 +232,11 @@ def _columns(at: xr.Dataset, outcome: OutcomeLabels) -> dict[str, list[Any]]:
 
     def numbers(name: str, **labels: str) -> list[float | None]:
         return _flat(at, name, labels) if name in at else same(None)
+
+    def words(name: str, meaning: Callable[[xr.DataArray, int], str], absent: str | None) -> list[Any]:
+        if name not in at:
+            return same(absent)
+        return [meaning(at[name], int(value or 0)) for value in _flat(at, name, {})]
 
     def estimates(name: str) -> dict[str, list[float | None]]:
         return {
@@ -155,18 +262,15 @@ def _columns(at: xr.Dataset, outcome: OutcomeLabels) -> dict[str, list[Any]]:
         **estimates("difference"),
         "better_in_draws": numbers(f"{o}_better"),
         "minimal_important_change": same(outcome.minimal_important_change),
-        **{
-            f"responders_{kind}": numbers(f"{o}_responders", kind=kind)
-            for kind in ("true", "observed", "false")
-        },
+        **{f"responders_{kind}": numbers(f"{o}_responders", kind=kind) for kind in KINDS},
         **estimates("significant"),
         "luck_lower": numbers(f"{o}_luck", bound="lower"),
         "luck_upper": numbers(f"{o}_luck", bound="upper"),
         "assessed": numbers("assessed"),
-        "evidence": _grades(at, f"{o}_grade") or same("unknown"),
-        "difference_evidence": _grades(at, f"{o}_difference_grade") or same(None),
-        "extrapolation": _extrapolation(at, f"{o}_extrapolation") or same(None),
-        "difference_extrapolation": _extrapolation(at, f"{o}_difference_extrapolation") or same(None),
+        "evidence": words(f"{o}_grade", flag_word, "unknown"),
+        "difference_evidence": words(f"{o}_difference_grade", flag_word, None),
+        "extrapolation": words(f"{o}_extrapolation", flag_words, None),
+        "difference_extrapolation": words(f"{o}_difference_extrapolation", flag_words, None),
         "note": same(CAUTION),
     }
 
@@ -178,19 +282,6 @@ def _flat(at: xr.Dataset, name: str, labels: dict[str, str]) -> list[float | Non
     spread = array.expand_dims({dim: at.sizes[dim] for dim in dims if dim not in array.dims})
     values: list[float] = spread.transpose(*dims).values.ravel().tolist()
     return [value if value == value else None for value in values]
-
-
-def _grades(at: xr.Dataset, name: str) -> list[str]:
-    if name not in at:
-        return []
-    return [flag_word(at[name], int(value)) for value in _flat(at, name, {}) if value is not None]
-
-
-def _extrapolation(at: xr.Dataset, name: str) -> list[str]:
-    """Names of the flags that are set, with spaces between; empty where nothing lies beyond the studies."""
-    if name not in at:
-        return []
-    return [" ".join(flag_words(at[name], int(value or 0))) for value in _flat(at, name, {})]
 
 
 #: Signs, ASCII and full-width, with which a cell of text would become a formula in a spreadsheet.

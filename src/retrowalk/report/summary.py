@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Two-sided level of Welch's test.
 LEVEL = 0.05
 ESTIMATES = ("mean", "lower", "upper")
-_KINDS = ("true", "observed", "false")
+KINDS = ("true", "observed", "false")
 #: Flag variables that are passed through.
 _FLAGS = ("grade", "difference_grade", "baseline_status", "extrapolation", "difference_extrapolation")
 
@@ -162,23 +162,9 @@ def _estimate(array: xr.DataArray) -> xr.DataArray:
 
 @numpy_reductions()
 def per_draw(ds: xr.Dataset, *, reference: str | None = None) -> xr.Dataset:
-    """Changes, differences, responders and significance of every outcome, one value per draw.
+    """What `summarize` gives, for every draw: no ``estimate``, no ``better``, replicates averaged.
 
-    Parameters
-    ----------
-    ds : Dataset
-        A result of `simulate` or `sweep`.
-    reference : str, optional
-        The arm others are compared with; by default the one the result names.
-
-    Returns
-    -------
-    Dataset
-        Per outcome ``o``: ``o_baseline``, ``o_change`` and ``o_difference`` in the outcome's unit,
-        ``o_change_spread`` (bound), ``o_responders`` (kind), ``o_significant`` (shares), ``o_luck`` (bound),
-        ``o_grade``, ``o_difference_grade``, ``o_baseline_status`` (int8), ``o_extrapolation`` and
-        ``o_difference_extrapolation`` (uint8). Replicates are averaged. Differences need two arms,
-        ``o_significant`` and ``o_luck`` replicates.
+    Changes, differences and spreads are in the outcome's unit, grades int8 and extrapolation flags uint8.
     """
     import xarray as xr
 
@@ -339,7 +325,7 @@ def _responders(outcome: OutcomeLabels, change: xr.DataArray, observed: xr.DataA
 
     minimum = outcome.minimal_important_change
     if minimum is None:
-        return change.mean("member").expand_dims(kind=list(_KINDS)) * float("nan")
+        return change.mean("member").expand_dims(kind=list(KINDS)) * float("nan")
     true, noted = (outcome.sign * array >= minimum for array in (change, observed))
     shares = [kind.where(change.notnull()).mean("member") for kind in (true, noted, noted & ~true)]
-    return xr.concat(shares, "kind").assign_coords(kind=list(_KINDS))
+    return xr.concat(shares, "kind").assign_coords(kind=list(KINDS))

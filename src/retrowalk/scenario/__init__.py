@@ -16,6 +16,7 @@ from retrowalk.scenario.loading import (
     scenario_from_data,
     scenario_from_document,
     scenario_from_json,
+    shipped_schema,
     template,
 )
 from retrowalk.scenario.programme import Arm, lay_out
@@ -43,5 +44,6 @@ __all__ = [
     "scenario_from_data",
     "scenario_from_document",
     "scenario_from_json",
+    "shipped_schema",
     "template",
 ]

@@ -15,6 +15,9 @@ from retrowalk.scenario.specification import Scenario
 from retrowalk.scenario.validation import check_axes, validate
 from retrowalk.words import suggestion
 
+#: File of the JSON Schema of scenario files, beside this one.
+SCHEMA = "retrowalk-scenario-1.json"
+
 
 def load_scenario(path: str | Path, *, set_values: Iterable[str] = (), axes: Iterable[str] = ()) -> Scenario:
     """Read and validate a scenario file.
@@ -85,6 +88,11 @@ def template(preset: str = "knee_oa") -> str:
     if preset not in shipped:
         raise InputError(f"there is no starting point for {preset!r}{suggestion(preset, sorted(shipped))}")
     return shipped[preset].read_text(encoding="utf-8")
+
+
+def shipped_schema() -> str:
+    """The JSON Schema of scenario files as shipped, as text."""
+    return files("retrowalk.scenario").joinpath(SCHEMA).read_text(encoding="utf-8")
 
 
 def scenario_from_data(data: Mapping[str, Any], source: str = "") -> Scenario:

@@ -6,7 +6,6 @@ import ast
 import inspect
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
@@ -15,14 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from retrowalk.scenario.fields import Block
+from retrowalk.scenario.loading import SCHEMA
 from retrowalk.scenario.specification import Scenario
-
-FILE_NAME = "retrowalk-scenario-1.json"
-
-
-def shipped_schema() -> str:
-    """The JSON Schema as shipped, as text."""
-    return files("retrowalk.scenario").joinpath(FILE_NAME).read_text(encoding="utf-8")
 
 
 def generate_schema() -> str:
@@ -70,4 +63,4 @@ def _all_blocks(block: type[Block]) -> Iterator[type[Block]]:
 
 
 if __name__ == "__main__":  # regenerates the shipped schema: python -m retrowalk.scenario.schema
-    Path(__file__).with_name(FILE_NAME).write_text(generate_schema(), encoding="utf-8")
+    Path(__file__).with_name(SCHEMA).write_text(generate_schema(), encoding="utf-8")

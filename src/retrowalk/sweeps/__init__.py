@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from retrowalk.sweeps.runs import plan_sweep, sweep
+from retrowalk.sweeps.runs import StoppedError, fill_store, plan_sweep, sweep
+from retrowalk.sweeps.timing import compile_kernels
 
-__all__ = ["plan_sweep", "sweep"]
+__all__ = ["StoppedError", "compile_kernels", "fill_store", "plan_sweep", "sweep"]

@@ -155,11 +155,13 @@ def plan_sweep(
     store: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     workers: int | None = None,
+    compiling: Callable[[], None] | None = None,
 ) -> Plan:
     """What `sweep` would take: cases, bytes, memory and time, from cut-down cases run for about a second.
 
-    Parameters are those of `sweep`; what is finished at `store` already counts as done.
+    Parameters are those of `fill_store`; what is finished at `store` already counts as done.
     """
+    compile_kernels(next(cases(scenario)).scenario, compiling)
     known = _status_of(store, digests(scenario)) if store is not None else None
     block, files = _block_and_files(scenario, template(scenario), known)
     return plan(
