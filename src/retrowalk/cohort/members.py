@@ -1,7 +1,8 @@
 """The members of a cohort: their traits, the visits they attend, when they leave, errors of measurement.
 
 Every number is found again by its key: seed, stream, member, slot or day, replicate. Arms and cases are not
-part of the key, so the same person takes part in each of them.
+part of the key, so the same person takes part in each of them. `seed, replicate, first, n` are members
+`first` to `first + n - 1` of a replicate; an outcome's slot is its place in `retrowalk.catalogue.outcomes()`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retrowalk.catalogue import outcomes
+from retrowalk.catalogue import Outcome, outcomes
 from retrowalk.errors import InputError
 from retrowalk.kernels import random
 
@@ -76,33 +77,21 @@ def default_correlation() -> tuple[tuple[float, ...], ...]:
     when it rises and the other when it falls: who gains much in balance sheds much time in the timed up and
     go test.
     """
+
+    def between(one: Outcome, other: Outcome) -> float:
+        if one.family != other.family:
+            return 0.0
+        return WITHIN_FAMILY if one.better == other.better else -WITHIN_FAMILY
+
     known = tuple(outcomes().values())
-    sign = [1.0 if outcome.better == "higher" else -1.0 for outcome in known]
-    return tuple(
-        tuple(
-            1.0 if j == k else WITHIN_FAMILY * sign[j] * sign[k] * (known[j].family == known[k].family)
-            for k in range(len(known))
-        )
-        for j in range(len(known))
-    )
+    return tuple(tuple(1.0 if a is b else between(a, b) for b in known) for a in known)
 
 
 def correlation_factor(correlation: ArrayLike | None = None) -> FloatArray:
     """Lower triangle L with L L' = correlation over *all* outcomes, so that leaving some out moves no number.
 
-    Parameters
-    ----------
-    correlation : (outcomes, outcomes) array_like, optional
-        Symmetric, positive definite, ones on the diagonal; the default is `default_correlation`.
-
-    Returns
-    -------
-    (outcomes, outcomes) float64
-
-    Raises
-    ------
-    InputError
-        If it is not such a matrix.
+    `correlation`, `default_correlation` unless given, is symmetric and positive definite with ones on its
+    diagonal, (outcomes, outcomes) like L.
     """
     if correlation is None:
         return np.array(_cholesky(default_correlation()))
@@ -134,30 +123,12 @@ def _cholesky(matrix: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...],
 
 
 def baseline_z(
-    seed: int,
-    replicate: int,
-    first: int,
-    n: int,
-    outcome_slot: int,
-    bounds: tuple[float, float] = UNLIMITED,
+    seed: int, replicate: int, first: int, n: int, outcome_slot: int, bounds: tuple[float, float] = UNLIMITED
 ) -> FloatArray:
     """Standard scores z of baselines on the link scale: eta0 = mu + sd z.
 
-    With inclusion limits a and b, z = cdf^-1(cdf(a) + u (cdf(b) - cdf(a))): each member's rank among the
-    people admitted stays the same, whoever is admitted.
-
-    Parameters
-    ----------
-    seed, replicate, first, n : int
-        Members `first` to `first + n - 1` of a replicate.
-    outcome_slot : int
-        Place of the outcome in `retrowalk.catalogue.outcomes()`.
-    bounds : (float, float), optional
-        Inclusion limits as standard scores.
-
-    Returns
-    -------
-    (n,) float64
+    With inclusion limits a and b (`bounds`, as standard scores), z = cdf^-1(cdf(a) + u (cdf(b) - cdf(a))):
+    each member's rank among the people admitted stays the same, whoever is admitted. Shape (n,).
     """
     place = (seed, BASELINE, outcome_slot, replicate, first, n)
     # Without limits the formula is the plain quantile, for which there is vector code.
@@ -165,28 +136,12 @@ def baseline_z(
 
 
 def response_z(
-    seed: int,
-    replicate: int,
-    first: int,
-    n: int,
-    outcome_slot: int,
-    correlation: ArrayLike | None = None,
+    seed: int, replicate: int, first: int, n: int, outcome_slot: int, correlation: ArrayLike | None = None
 ) -> FloatArray:
     """Standard scores z of the responses to one outcome: member i responds with R + sigma z_i.
 
     z_k = sum_j L_kj x_j, where the x_j are independent and L is the Cholesky factor of the correlation
-    between all outcomes (`correlation_factor`).
-
-    Parameters
-    ----------
-    seed, replicate, first, n, outcome_slot : int
-        As in `baseline_z`.
-    correlation : (outcomes, outcomes) array_like, optional
-        Correlation of response scores between outcomes.
-
-    Returns
-    -------
-    (n,) float64
+    between all outcomes (`correlation_factor`). Shape (n,).
     """
     factor = correlation_factor(correlation)
     if not 0 <= outcome_slot < len(factor):
@@ -238,16 +193,8 @@ def attendance_share(
 ) -> FloatArray:
     """Each member's own probability to attend a visit, shape (n,).
 
-    cdf(m + s z) with m = cdf^-1(p) sqrt(1 + s^2), whose mean over members is p exactly.
-
-    Parameters
-    ----------
-    seed, replicate, first, n : int
-        Members `first` to `first + n - 1` of a replicate.
-    attendance : float
-        Mean share p of visits attended, 0 to 1. At 0 and 1 nothing is left to chance.
-    spread : float
-        SD s of the propensity between members on the probit scale, at least 0.
+    cdf(m + s z) with m = cdf^-1(p) sqrt(1 + s^2), whose mean over members is the `attendance` p exactly;
+    `spread` s is the SD between members on the probit scale. At p = 0 and 1 nothing is left to chance.
     """
     if not 0 <= attendance <= 1:
         raise InputError(f"attendance is {attendance:g}; it must be a share from 0 to 1")
@@ -260,29 +207,12 @@ def attendance_share(
 
 
 def attendance_mask(
-    seed: int,
-    replicate: int,
-    first: int,
-    n: int,
-    days: ArrayLike,
-    attendance: float,
-    spread: float,
+    seed: int, replicate: int, first: int, n: int, days: ArrayLike, attendance: float, spread: float
 ) -> NDArray[np.bool_]:
-    """Who attends the visits on `days`, dropout aside.
+    """Who attends the visits on `days`, dropout aside, shape (visits, n).
 
     A member attends when e_day < m + s z, e and z standard normal. Both sides are compared as probabilities,
-    cdf(e) being the uniform that e is made of.
-
-    Parameters
-    ----------
-    seed, replicate, first, n, attendance, spread
-        As in `attendance_share`.
-    days : (visits,) array_like of int
-        Days on which there is a visit. The number depends on the day, not on how many visits came before.
-
-    Returns
-    -------
-    (visits, n) bool
+    cdf(e) being the uniform that e is made of. The number depends on the day, not on the visits before it.
     """
     share = attendance_share(seed, replicate, first, n, attendance, spread)
     days = np.asarray(days, dtype=np.int64)
@@ -294,11 +224,6 @@ def attendance_mask(
 
 def hazard_from_completion(completion: float, weeks: float) -> float:
     """Weekly dropout hazard h for which the share `completion` is left after `weeks`: (1 - h)^weeks.
-
-    Raises
-    ------
-    InputError
-        If `completion` is outside 0 to 1 or `weeks` is not positive.
 
     Examples
     --------
@@ -316,18 +241,8 @@ def hazard_from_completion(completion: float, weeks: float) -> float:
 def weeks_completed(seed: int, replicate: int, first: int, n: int, hazard: float) -> NDArray[np.int64]:
     """Full weeks each member stays: T = floor(log u / log(1 - h)), so that P(T >= t) = (1 - h)^t.
 
-    A member attends visits on days before 7 T and is assessed up to day 7 T.
-
-    Parameters
-    ----------
-    seed, replicate, first, n : int
-        Members `first` to `first + n - 1` of a replicate.
-    hazard : float
-        Weekly probability h to leave, 0 to 1; at 0 everybody stays 2**31 weeks, which is for good.
-
-    Returns
-    -------
-    (n,) int64
+    A member attends visits on days before 7 T and is assessed up to day 7 T; shape (n,). At a `hazard` h of 0
+    everybody stays 2**31 weeks, which is for good.
     """
     if not 0 <= hazard <= 1:
         raise InputError(f"the weekly dropout hazard is {hazard:g}; it must be from 0 to 1")
@@ -340,17 +255,7 @@ def weeks_completed(seed: int, replicate: int, first: int, n: int, hazard: float
 def measurement_noise(
     seed: int, replicate: int, first: int, n: int, outcome_slot: int, day: int
 ) -> FloatArray:
-    """Standard normal measurement errors of one outcome on one day, shape (n,); an SEM scales them.
-
-    Parameters
-    ----------
-    seed, replicate, first, n : int
-        Members `first` to `first + n - 1` of a replicate.
-    outcome_slot : int
-        Place of the outcome in `retrowalk.catalogue.outcomes()`.
-    day : int
-        Day of the assessment; day 0 is the baseline.
-    """
+    """Standard normal measurement errors of one outcome on one day, shape (n,); an SEM scales them."""
     if outcome_slot < 0:
         raise InputError(f"outcome slot is {outcome_slot}; it must be at least 0")
     return normals(seed, NOISE + outcome_slot, day, replicate, first, n)

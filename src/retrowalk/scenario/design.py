@@ -35,6 +35,8 @@ Days = Annotated[float, Quantity("days", gt=0, le=PARAMETERS["tau_fitness"].larg
 Exponent = Annotated[float, Field(strict=True, gt=0, le=PARAMETERS["exponent_fitness"].largest)]
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e6)]
 Share = Annotated[float, Quantity("fraction", ge=0, le=1)]
+Week = Annotated[int, Whole(ge=0, le=522)]
+Day = Annotated[int, Whole(ge=0, le=MAX_DAYS)]
 Years = Annotated[float, Quantity("years", ge=0, le=120)]
 
 
@@ -157,16 +159,9 @@ class Assess(Block):
 
     model_config = exactly_one("weeks", "days")
 
-    weeks: (
-        Annotated[tuple[Annotated[int, Whole(ge=0, le=522)], ...], Field(min_length=1, max_length=400)] | None
-    ) = None
+    weeks: Annotated[tuple[Week, ...], Field(min_length=1, max_length=400)] | None = None
     """Weeks: week w is day 7 w."""
-    days: (
-        Annotated[
-            tuple[Annotated[int, Whole(ge=0, le=MAX_DAYS)], ...], Field(min_length=1, max_length=MAX_DAYS + 1)
-        ]
-        | None
-    ) = None
+    days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=MAX_DAYS + 1)] | None = None
     """Days instead of weeks."""
 
     @model_validator(mode="after")

@@ -93,16 +93,9 @@ _CONSTANTS: dict[str, Any] = {
 def read_document(path: str | Path) -> Document:
     """Read a scenario file, or standard input for ``-``.
 
-    Raises
-    ------
-    DocumentError
-        When the file cannot be read, is too large, is not UTF-8 or is not plain YAML; with line and column.
+    A file that cannot be read, is too large, not UTF-8 or no plain YAML raises DocumentError with its place.
     """
     source = str(path)
-    return parse_document(_text(_bytes(path, source), source), source)
-
-
-def _bytes(path: str | Path, source: str) -> bytes:
     # Where the descriptor was closed, Python has no such stream, whatever its type says.
     if source == "-" and getattr(sys, "stdin", None) is None:
         raise _refusal("cannot be read: standard input is closed", source)
@@ -121,16 +114,13 @@ def _bytes(path: str | Path, source: str) -> bytes:
         raise _refusal(f"cannot be read: {reason}", source) from None
     if len(content) > MAX_BYTES:
         raise _refusal(f"is larger than {MAX_BYTES // 1024} KiB, the limit for a scenario", source)
-    return content
-
-
-def _text(content: bytes, source: str) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start]
         line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
         raise _refusal(f"is not UTF-8 text (byte {error.start})", source, line, column) from None
+    return parse_document(text, source)
 
 
 def parse_document(text: str, source: str = "") -> Document:
@@ -193,12 +183,10 @@ class _GuardedParser(Parser):
 
     def get_event(self) -> Event:
         event: Event = super().get_event()
-        if event is not None:
-            if event.start_mark is not None:
-                self.last = _place(event.start_mark)
-            problem = self._problem(event)
-            if problem:
-                raise _RefusedError(problem, self.last)
+        if event is not None and event.start_mark is not None:
+            self.last = _place(event.start_mark)
+        if event is not None and (problem := self._problem(event)):
+            raise _RefusedError(problem, self.last)
         return event
 
     def _problem(self, event: Event) -> str:
@@ -289,6 +277,5 @@ def _whole_characters(node: ScalarNode) -> str:
         # Two escapes such as \ud83d\ude00 are one character; half of one cannot be written to any file.
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise _RefusedError(
-            "this text holds half a character (a lone surrogate)", _place(node.start_mark)
-        ) from None
+        sentence = "this text holds half a character (a lone surrogate)"
+        raise _RefusedError(sentence, _place(node.start_mark)) from None

@@ -46,11 +46,7 @@ class Block(BaseModel):
     """Base of everything in a scenario: frozen, unknown keys refused, docstrings as descriptions."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        serialize_by_alias=True,
-        defer_build=True,
+        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True, defer_build=True
     )
 
 

@@ -9,10 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from retrowalk.errors import DocumentError, InputError, Problem
 from retrowalk.scenario.document import DataPath, Document, Position, parse_document, read_document
 from retrowalk.scenario.specification import Scenario
-from retrowalk.scenario.validation import check_axes, validate
+from retrowalk.scenario.validation import check_axes, problems_in
 from retrowalk.words import suggestion
 
 #: File of the JSON Schema of scenario files, beside this one.
@@ -70,11 +72,6 @@ def parse_scenario(text: str, source: str = "") -> Scenario:
 def template(preset: str = "knee_oa") -> str:
     """Commented YAML of a first scenario for a population, as shipped under ``scenario/presets``.
 
-    Raises
-    ------
-    InputError
-        For a population without one, with a suggestion.
-
     Examples
     --------
     >>> print(template("knee_oa").splitlines()[2])
@@ -101,13 +98,7 @@ def scenario_from_data(data: Mapping[str, Any], source: str = "") -> Scenario:
 
 
 def scenario_from_json(text: str, source: str = "") -> Scenario:
-    """Validate a scenario from its canonical JSON, as results carry it.
-
-    Raises
-    ------
-    InputError
-        When the text is not JSON, or its content is no scenario (`DocumentError`).
-    """
+    """Validate a scenario from its canonical JSON, as results carry it; other text is an InputError."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -121,9 +112,11 @@ def scenario_from_document(
     """Validate a document, after settings and axes from the command line are put into it."""
     if set_values or axes:
         document = with_overrides(document, set_values, axes)
-    scenario = validate(document)
-    if scenario.sweep:
-        check_axes(scenario, document)
+    try:
+        scenario = Scenario.model_validate(document.data)
+    except ValidationError as error:
+        raise DocumentError(problems_in(error, document)) from None
+    check_axes(scenario, document)
     return scenario
 
 
@@ -133,11 +126,6 @@ def with_overrides(document: Document, sets: Iterable[str] = (), axes: Iterable[
     Values are read as YAML: ``arms.walking.phases.0.weeks=8`` or ``outcomes=[knee_pain, balance]``.
     An axis is a comma-separated list or ``{from: 0, to: 1, steps: 11}``. Whether a path exists is found by
     validation, with the same suggestions as for a file; its problems carry ``--set`` or ``--axis`` as source.
-
-    Raises
-    ------
-    DocumentError
-        When an argument is not PATH=VALUE, its value is not YAML, or its path runs into a single value.
     """
     changed = Document(copy.deepcopy(document.data), document.source, dict(document.places))
     for argument in sets:
@@ -162,9 +150,8 @@ def _split(argument: str, option: str) -> tuple[str, Any]:
     try:
         return path, parse_document(f"value: {text}", option).data["value"]
     except DocumentError as error:
-        raise DocumentError(
-            [Problem(problem.message, option, path=path) for problem in error.problems]
-        ) from None
+        problems = [Problem(problem.message, option, path=path) for problem in error.problems]
+        raise DocumentError(problems) from None
 
 
 def _parts(data: object, path: str) -> DataPath:
@@ -190,12 +177,11 @@ def _put(document: Document, path: DataPath, value: object, option: str) -> None
         if isinstance(container, list):
             if not isinstance(part, int) or part >= len(container):
                 sentence = f"there are {len(container)} entries here, counted from 0"
-                raise DocumentError([_at(path_so_far, sentence, option)])
+                raise _refusal(path_so_far, sentence, option)
         elif not isinstance(container, dict):
-            raise DocumentError([_at(path[:depth], "is a single value; nothing lies below it", option)])
+            raise _refusal(path[:depth], "is a single value; nothing lies below it", option)
         elif path_so_far[:-1] == ("arms",) and part not in container:
-            sentence = f"there is no arm {part!r}{suggestion(part, container)}"
-            raise DocumentError([_at(path_so_far, sentence, option)])
+            raise _refusal(path_so_far, f"there is no arm {part!r}{suggestion(part, container)}", option)
         elif not last and container.get(str(part)) is None:
             container[part] = {}
             document.places[path_so_far] = Position(None, None, source=option)
@@ -208,5 +194,5 @@ def _put(document: Document, path: DataPath, value: object, option: str) -> None
     document.places[path] = Position(None, None, source=option)
 
 
-def _at(path: DataPath, message: str, option: str) -> Problem:
-    return Problem(message, option, path=".".join(map(str, path)))
+def _refusal(path: DataPath, message: str, option: str) -> DocumentError:
+    return DocumentError([Problem(message, option, path=".".join(map(str, path)))])

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -28,16 +27,12 @@ def generate_schema() -> str:
     # Read here, not by the models on import (`use_attribute_docstrings`): that doubles start-up time.
     models = {block.__name__: block for block in _all_blocks(Block)}
     for name, part in [(Scenario.__name__, schema), *schema["$defs"].items()]:
-        _describe(part, _docstrings(models[name]))
+        for key, text in _docstrings(models[name]).items():
+            if key in part.get("properties", {}):
+                part["properties"][key]["description"] = text
+                part["properties"][key].pop("title", None)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "retrowalk scenario"}
     return json.dumps(head | {key: schema[key] for key in schema if key != "title"}, indent=2) + "\n"
-
-
-def _describe(part: dict[str, Any], docstrings: dict[str, str]) -> None:
-    for key, value in part.get("properties", {}).items():
-        if key in docstrings:
-            value["description"] = docstrings[key]
-            value.pop("title", None)
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:

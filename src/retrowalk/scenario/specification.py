@@ -75,7 +75,10 @@ class Scenario(Block):
         if self.people is None:
             object.__setattr__(self, "people", "separate" if self.replicates > 1 else "shared")
         faults = Faults()
-        for check in _CHECKS:
+        if self.reference not in self.arms:
+            hint = suggestion(self.reference, self.arms)
+            faults.add(f"there is no arm {self.reference!r}{hint}", "reference")
+        for check in (_check_outcomes, _check_population, _check_gains, _check_sweep, _check_size):
             check(self, faults)
         faults.refuse_any()
         return self
@@ -233,12 +236,6 @@ def _range(outcome: str) -> tuple[str, float, float]:
     return row.unit, low, math.inf if row.upper is None else row.upper
 
 
-def _check_reference(scenario: Scenario, faults: Faults) -> None:
-    if scenario.reference not in scenario.arms:
-        hint = suggestion(scenario.reference, scenario.arms)
-        faults.add(f"there is no arm {scenario.reference!r}{hint}", "reference")
-
-
 def _check_gains(scenario: Scenario, faults: Faults) -> None:
     seen: set[tuple[str, str]] = set()
     for number, gain in enumerate(scenario.gains):
@@ -270,19 +267,18 @@ def _check_size(scenario: Scenario, faults: Faults) -> None:
     size, draws, replicates = scenario.population.size, scenario.draws, scenario.replicates
     members = size * draws * replicates
     if members > MAX_MEMBERS:
-        faults.add(
+        sentence = (
             f"{size} members x {draws} draws x {replicates} replicates are {members:,} in each arm; at most "
-            f"{MAX_MEMBERS:,} are run",
-            "population",
-            "size",
+            f"{MAX_MEMBERS:,} are run"
         )
+        faults.add(sentence, "population", "size")
     sessions = scenario.planned_sessions
     if sessions > MAX_SESSIONS:
-        faults.add(
+        sentence = (
             f"the weeks of all arms list {sessions:,} sessions together; at most {MAX_SESSIONS:,} are "
-            "simulated; use per_week for sessions that are alike",
-            "arms",
+            "simulated; use per_week for sessions that are alike"
         )
+        faults.add(sentence, "arms")
     days = scenario.assess.days or ()
     if scenario.record == "summaries" or not days:
         return
@@ -294,13 +290,3 @@ def _check_size(scenario: Scenario, faults: Faults) -> None:
             "use summaries, fewer members or fewer draws",
             "record",
         )
-
-
-_CHECKS = (
-    _check_outcomes,
-    _check_population,
-    _check_reference,
-    _check_gains,
-    _check_sweep,
-    _check_size,
-)

@@ -47,28 +47,8 @@ _TYPES = {
 }
 
 
-def validate(document: Document) -> Scenario:
-    """Validate a document as a scenario.
-
-    Raises
-    ------
-    DocumentError
-        With every problem found: source, line, column, path and a sentence.
-    """
-    try:
-        return Scenario.model_validate(document.data)
-    except ValidationError as error:
-        raise DocumentError(problems_in(error, document)) from None
-
-
 def check_axes(scenario: Scenario, document: Document) -> None:
-    """Try every value of every axis alone; a bad one is reported at its place in the document.
-
-    Raises
-    ------
-    DocumentError
-        With all values that make no valid scenario.
-    """
+    """Try every value of every axis alone; a bad one raises DocumentError with its place in the document."""
     problems: list[Problem] = []
     for path, place, value in _tried(scenario):
         if len(problems) >= MAX_PROBLEMS:
@@ -127,22 +107,17 @@ def _faults(detail: ErrorDetails, document: Document) -> Iterator[tuple[Problem,
             # A swept path is a key with dots in it; what is wrong with the path is wrong with the key.
             yield document.problem(whole, at_key="." in str(whole[-1:])), partial(str, sentence)
     elif kind == "extra_forbidden":
-        yield document.problem(path, at_key=True), partial(_unknown_key, path)
+        yield (
+            document.problem(path, at_key=True),
+            lambda: f"unknown key {_SHORT.repr(path[-1])}{suggestion(path[-1], _keys(path[:-1]))}",
+        )
     elif kind == "missing":
         yield document.problem(path), partial(str, "is missing")
-    elif not _follows_from_items(kind, context, detail["input"]):
+    # Pydantic calls a list too short whose items are faulty, which each of them says.
+    elif not (kind == "too_short" and len(detail["input"]) >= context["min_length"]):
         at_key = detail["loc"][-1:] == ("[key]",)
         value = path[-1] if at_key else _written(document, path, detail["input"])
         yield document.problem(path, at_key=at_key), partial(_sentence, kind, context, value)
-
-
-def _unknown_key(path: DataPath) -> str:
-    return f"unknown key {_SHORT.repr(path[-1])}{suggestion(path[-1], _keys(path[:-1]))}"
-
-
-def _follows_from_items(kind: str, context: dict[str, Any], value: object) -> bool:
-    """Whether pydantic calls a list too short only because its items are faulty, which each of them says."""
-    return kind == "too_short" and isinstance(value, list | tuple) and len(value) >= context["min_length"]
 
 
 def _written(document: Document, path: DataPath, read: object) -> object:
@@ -200,9 +175,8 @@ def _keys(path: DataPath) -> list[str]:
     for part in path:
         found = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         # A part that is no field is a name of the user's own: an arm, an outcome, a swept path.
-        open_ended: list[type[BaseModel]] = [Range for model in models if model is Sweep]
         inside = [model for annotation in found for model in _models(annotation)]
-        models = inside or open_ended or models
+        models = inside or [Range if model is Sweep else model for model in models]
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 
