@@ -35,17 +35,7 @@ CERTAIN = 0.95
 
 
 def arm_rows(ds: xr.Dataset, *, reference: str | None = None, days: Sequence[int] | None = None) -> list[Row]:
-    """One row per outcome, case, assessment and arm.
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result.
-    reference : str, optional
-        The arm others are compared with.
-    days : sequence of int, optional
-        Assessment days; by default the one at the end of training.
-    """
+    """One row per outcome, case, assessment and arm; by default of the assessment at the end of training."""
     days = list(days or [main_day(ds)])
     summary = summarize(at_days(ds, days), reference=reference)
     places: list[Row] = [{}]
@@ -108,14 +98,15 @@ class AxisLevels:
 
     def rows(self, outcome: OutcomeLabels, days: Sequence[int]) -> list[Row]:
         """Rows of one outcome in the order level, day, arm."""
-        return [
-            {"axis": self.path, "level": level}
-            | row
-            | {"best_of_levels": self._share_best(outcome, row, level)}
-            for level, rows in zip(self.levels, _rows(self.summary, outcome, days), strict=True)
-            for row in rows
-            if row["arm"] in self.arms
-        ]
+        best = {(arm, day): self.best(outcome, arm, day) for arm in self.arms for day in days}
+        table = []
+        for level, rows in zip(self.levels, _rows(self.summary, outcome, days), strict=True):
+            for row in rows:
+                if row["arm"] in self.arms:
+                    first = best[row["arm"], row["day"]]
+                    share = first.share_best if first is not None and first.level == level else None
+                    table.append({"axis": self.path, "level": level} | row | {"best_of_levels": share})
+        return table
 
     def best(self, outcome: OutcomeLabels, arm: str, day: int) -> Best | None:
         """The best level by the difference to the reference arm, draw by draw; None where all are equal."""
@@ -142,10 +133,6 @@ class AxisLevels:
             gap=gap,
             draws=benefit.shape[0],
         )
-
-    def _share_best(self, outcome: OutcomeLabels, row: Row, level: str) -> float | None:
-        best = self.best(outcome, row["arm"], row["day"])
-        return best.share_best if best is not None and best.level == level else None
 
 
 def axis_levels(ds: xr.Dataset, reference: str | None) -> list[AxisLevels]:

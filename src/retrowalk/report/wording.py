@@ -147,14 +147,7 @@ def paragraph(words: str, *, indent: int = 2, hang: int = 2) -> str:
 def align(cells: Sequence[Sequence[str]], *, spanning: int | None = None, indent: int = 2) -> list[str]:
     """Lay rows of cells out under each other: the first and last column to the left, others to the right.
 
-    Parameters
-    ----------
-    cells : sequence of rows
-        Rows of equal length; the first one or two hold the headings.
-    spanning : int, optional
-        The column whose cell in the first row stands above it and the two behind it, and takes no width.
-    indent : int
-        Spaces in front of every line.
+    The cell of column `spanning` in the first row stands above it and the two behind it, and takes no width.
     """
     cells = [[printable(text) for text in row] for row in cells]
     widths = [
@@ -166,13 +159,12 @@ def align(cells: Sequence[Sequence[str]], *, spanning: int | None = None, indent
         widths[spanning] += max(0, len(cells[0][spanning]) - width)
     lines = []
     for i, row in enumerate(cells):
-        words = [_pad(text, widths[column], column, len(row)) for column, text in enumerate(row)]
+        words = [
+            text.ljust(width) if column in (0, len(row) - 1) else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
         if i == 0 and spanning is not None:
             wide = row[spanning].rjust(sum(widths[spanning : spanning + 3]) + 4)
             words[spanning : spanning + 3] = [wide]
         lines.append((" " * indent + "  ".join(words)).rstrip())
     return lines
-
-
-def _pad(text: str, width: int, column: int, columns: int) -> str:
-    return text.ljust(width) if column in (0, columns - 1) else text.rjust(width)
