@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from retrowalk.kernels.readings import IDENTITY, LOG, LOGIT, measure
 from retrowalk.kernels.statistics import exact_quantiles, summarize
-from retrowalk.kernels.types import LANES, TOGETHER, Instrument, Members, buffers, empty_statistics
+from retrowalk.kernels.types import LANES, STEPS, TOGETHER, Instrument, Members, buffers, empty_statistics
 from retrowalk.simulation.core_work import core_work
 
 FIVE = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -84,7 +84,7 @@ def bucket_width(values: np.ndarray, assessed: np.ndarray) -> np.ndarray:
     ranks = np.outer([1, 1], FIVE * (len(ordered) - 1))
     beside = ordered[np.array([np.floor(ranks[0]), np.ceil(ranks[1])]).astype(int)]
     distance = np.minimum(np.abs(beside - centre) / scale + 1, 2.0**8)
-    return np.max(scale / 256 * 2 ** np.floor(np.log2(distance) + 1e-6), axis=0)
+    return np.max(scale / STEPS * 2 ** np.floor(np.log2(distance) + 1e-6), axis=0)
 
 
 SHAPES = {

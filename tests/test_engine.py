@@ -177,10 +177,10 @@ def test_statistics_in_the_kernel_equal_those_over_members(size: int) -> None:
     summary = retrowalk.simulate(scenario(population=population))
     members = retrowalk.simulate(scenario(population=population, record="members"))
     for name in ("knee_pain", "walking_speed"):
-        # Quantiles of more than 256 members are counted in buckets of at most 1/128 SD.
+        # Quantiles of more than 256 members are counted in buckets of at most 1/64 SD.
         spread = summary[name].sel(statistic="sd").values.max() if size > 256 else 0.0
         for ending, values in slow_statistics(members, name).items():
-            bucket = spread / 128 if "quantile" in ending else 0.0
+            bucket = spread / 64 if "quantile" in ending else 0.0
             np.testing.assert_allclose(
                 summary[name + ending].values, values, rtol=2e-5, atol=2e-5 + bucket, err_msg=name + ending
             )
@@ -485,6 +485,6 @@ def test_more_members_than_are_held_at_once_have_the_statistics_of_all() -> None
     )
     spread = summary["walking_speed"].sel(statistic="sd").values.max()
     for ending, values in slow_statistics(members, "walking_speed").items():
-        bucket = spread / 128 if "quantile" in ending else 0.0
+        bucket = spread / 64 if "quantile" in ending else 0.0
         found = summary["walking_speed" + ending].values
         np.testing.assert_allclose(found, values, rtol=2e-5, atol=2e-5 + bucket, err_msg=ending)

@@ -218,7 +218,7 @@ void responders(const float *__restrict change, const float *__restrict noted, c
 // Statistics in one pass: everything of 1 024 members at a time, quantiles from counts in buckets whose width
 // doubles with the distance from the first block's mean.
 struct OnePass {
-    static constexpr int ROWS = 16, WIDTH = ROWS * LANES, SIDE = 12 * 256, COUNTS = 2 * SIDE;
+    static constexpr int ROWS = 16, WIDTH = ROWS * LANES, SIDE = 8 * 128, COUNTS = 2 * SIDE;
     alignas(64) float values[3][WIDTH];
     alignas(64) uint8_t here[WIDTH];
     int32_t bucket_of[WIDTH], counts[2][COUNTS + 1];
@@ -235,7 +235,8 @@ struct OnePass {
         float linear[LANES] = {}, square[LANES] = {};
         for (int row = 0; row < ROWS; ++row)
             for (int j = 0; j < LANES; ++j) {
-                const float away = here[row * LANES + j] ? values[k][row * LANES + j] - shift[k] : 0.0f;
+                const float came = static_cast<float>(here[row * LANES + j]);
+                const float away = came * (values[k][row * LANES + j] - shift[k]);
                 linear[j] += away;
                 square[j] += away * away;
             }
@@ -249,18 +250,19 @@ struct OnePass {
         const float middle = centre[k], per_sd = scale[k];
         for (int i = 0; i < width; ++i) {
             const float value = values[k][i], far = std::fabs(value - middle) * per_sd + 1.0f;
-            int32_t step = (__builtin_bit_cast(int32_t, far) >> 15) - (127 << 8);
+            int32_t step = (__builtin_bit_cast(int32_t, far) >> 16) - (127 << 7);
             step = step < 0 ? 0 : step;
             step = step > SIDE - 1 ? SIDE - 1 : step;
             const int32_t bucket = value < middle ? SIDE - 1 - step : SIDE + step;
             bucket_of[i] = here[i] ? bucket : COUNTS;
         }
-        for (int i = 0; i < width; ++i) ++counts[k][bucket_of[i]];
+        int32_t *__restrict table = counts[k];
+        for (int i = 0; i < width; ++i) ++table[bucket_of[i]];
     }
 
     static double edge(int bucket) {
         const int step = bucket < SIDE ? SIDE - bucket : bucket - SIDE;
-        const double far = std::ldexp(1.0 + (step % 256) / 256.0, step / 256) - 1.0;
+        const double far = std::ldexp(1.0 + (step % 128) / 128.0, step / 128) - 1.0;
         return bucket < SIDE ? -far : far;
     }
 
@@ -357,7 +359,7 @@ void summarize_in_one_pass(const Plan *p, int records, const uint8_t *assessed, 
                            float *responder) {
     const int n = p->members;
     static thread_local std::vector<float> eta;
-    static thread_local OnePass one;
+    OnePass one;
     eta.resize(static_cast<size_t>(records) * n);
     respond<false>(*p, p->record_on, eta.data());
     const float low = link[3], high = link[4], step = link[5], error = link[6], per_step = 1.0 / link[5];

@@ -38,30 +38,51 @@ def exp(x: np.float32) -> np.float32:
     return series * power.view(np.float32)  # type: ignore[no-any-return]  # numba reads the bits as a number
 
 
-@jit
-def measure(instrument: Instrument, eta: Array, noise: Array, true: Array, observed: Array) -> None:
-    """True and observed values in float32 from link-scale values and errors, all arrays (n,).
-
-    The true value is eta, exp(eta), or lower + (upper - lower) / (1 + exp(-eta)). A reading is true +
-    sem noise, rounded to the instrument's step and kept inside its range.
-    """
-    size = eta.shape[0]
+@jit_inlined
+def natural(instrument: Instrument, eta: Array, true: Array) -> None:
+    """True values from link-scale values: eta, exp(eta), or lower + (upper - lower) / (1 + exp(-eta))."""
     if instrument.link == LOG:
-        for i in range(size):
+        for i in range(eta.shape[0]):
             true[i] = exp(eta[i])
     elif instrument.link == LOGIT:
         lower, span = np.float32(instrument.lower), np.float32(instrument.upper - instrument.lower)
-        for i in range(size):
+        for i in range(eta.shape[0]):
             true[i] = lower + span / (_ONE + exp(-eta[i]))
     else:
-        for i in range(size):
+        for i in range(eta.shape[0]):
             true[i] = eta[i]
-    sem, low, high = np.float32(instrument.sem), np.float32(instrument.low), np.float32(instrument.high)
-    # 1 / step is the same for all members, so that the loop over them holds no division.
-    step, per_step = np.float32(instrument.step), np.float32(1.0 / instrument.step)
-    for i in range(size):
-        steps = np.floor((true[i] + sem * noise[i]) * per_step + _HALF)
-        observed[i] = min(max(steps * step, low), high)
+
+
+@jit_inlined
+def scale_of(instrument: Instrument) -> tuple[np.float32, np.float32, np.float32, np.float32, np.float32]:
+    """What `reading` needs: standard error, steps per unit, step, lowest and highest reading.
+
+    1 / step is the same for all members, so that the loop over them holds no division.
+    """
+    return (
+        np.float32(instrument.sem), np.float32(1.0 / instrument.step), np.float32(instrument.step),
+        np.float32(instrument.low), np.float32(instrument.high),
+    )  # fmt: skip
+
+
+@jit_inlined
+def reading(
+    true: np.float32,
+    noise: np.float32,
+    scale: tuple[np.float32, np.float32, np.float32, np.float32, np.float32],
+) -> np.float32:
+    """True + sem noise, rounded to the instrument's step and kept inside its range."""
+    sem, per_step, step, low, high = scale
+    return min(max(np.floor((true + sem * noise) * per_step + _HALF) * step, low), high)
+
+
+@jit
+def measure(instrument: Instrument, eta: Array, noise: Array, true: Array, observed: Array) -> None:
+    """True and observed values in float32 from link-scale values and errors, all arrays (n,)."""
+    natural(instrument, eta, true)
+    scale = scale_of(instrument)
+    for i in range(eta.shape[0]):
+        observed[i] = reading(true[i], noise[i], scale)
 
 
 def warmup_examples() -> Iterator[tuple[Any, tuple[Any, ...]]]:

@@ -99,31 +99,45 @@ def _respond_by_visit(
             latest = 0
             for day in range(schedule.visit_on.shape[0]):
                 visit, row = schedule.visit_on[day], schedule.record_on[day]
-                for after_visit in range(2):
-                    fade = fades[day - latest]
-                    if after_visit and visit >= 0:
-                        attended = schedule.attended[visit, begin:end]
-                        gain, dose = impulses.gain[case, draw, visit], impulses.dose[case, draw, visit]
-                        for i in range(end - begin):
+                out, attended = eta[pair, row, begin:end], schedule.attended[visit, begin:end]
+                gain, dose = impulses.gain[case, draw, visit], impulses.dose[case, draw, visit]
+                # What is read from memory inside a loop is read for every member anew.
+                fade = fades[day - latest]
+                keep_fitness, keep_fatigue, keep_delay = fade[FITNESS], fade[FATIGUE], fade[DELAY]
+                # A reading comes before the visit or after it, as the convention has it.
+                after_visit = visit >= 0 and model.same_day
+                now = fades[0] if after_visit else fade
+                up, down = fitness_weight * now[FITNESS], fatigue_weight * now[FATIGUE]
+                if visit >= 0 and row >= 0:
+                    for i in range(end - begin):
+                        impulse = np.float32(attended[i]) * (gain + sensitivity[i] * dose)
+                        fitness_now, fatigue_now = fitness[i], fatigue[i]
+                        fitness[i] = keep_fitness * fitness_now + impulse
+                        fatigue[i] = keep_fatigue * fatigue_now + impulse
+                        if after_visit:
+                            fitness_now, fatigue_now = fitness[i], fatigue[i]
+                        out[i] = start[i] + (up * fitness_now - down * fatigue_now)
+                elif visit >= 0:
+                    for i in range(end - begin):
+                        impulse = np.float32(attended[i]) * (gain + sensitivity[i] * dose)
+                        fitness[i] = keep_fitness * fitness[i] + impulse
+                        fatigue[i] = keep_fatigue * fatigue[i] + impulse
+                elif row >= 0:
+                    for i in range(end - begin):
+                        out[i] = start[i] + (up * fitness[i] - down * fatigue[i])
+                if delayed:
+                    late = fitness_weight * now[DELAY]
+                    for i in range(end - begin):
+                        delay_now = delay[i]
+                        if visit >= 0:
                             impulse = np.float32(attended[i]) * (gain + sensitivity[i] * dose)
-                            fitness[i] = fade[FITNESS] * fitness[i] + impulse
-                            fatigue[i] = fade[FATIGUE] * fatigue[i] + impulse
-                        if delayed:
-                            for i in range(end - begin):
-                                impulse = np.float32(attended[i]) * (gain + sensitivity[i] * dose)
-                                delay[i] = fade[DELAY] * delay[i] + impulse
-                        latest = day
-                        fade = fades[0]
-                    # A reading comes before the visit or after it, as the convention has it.
-                    if row >= 0 and (after_visit == 1) == model.same_day:
-                        out = eta[pair, row, begin:end]
-                        up, down = fitness_weight * fade[FITNESS], fatigue_weight * fade[FATIGUE]
-                        for i in range(end - begin):
-                            out[i] = start[i] + (up * fitness[i] - down * fatigue[i])
-                        if delayed:
-                            late = fitness_weight * fade[DELAY]
-                            for i in range(end - begin):
-                                out[i] = out[i] - late * delay[i]
+                            delay[i] = keep_delay * delay_now + impulse
+                        if after_visit:
+                            delay_now = delay[i]
+                        if row >= 0:
+                            out[i] = out[i] - late * delay_now
+                if visit >= 0:
+                    latest = day
 
 
 @jit_inlined

@@ -11,17 +11,17 @@ With m and s the mean and SD of those assessed in the first block of the cohort 
 where that SD is 0 or unknown, and m then the first value), a value x lies u = |x - m| / s from the centre,
 and its bucket on its side of the centre is
 
-    j = (bits(1 + u) >> 15) - (127 << 8)
+    j = (bits(1 + u) >> 16) - (127 << 7)
 
-where bits() reads a float32 as an integer: `STEPS` buckets of width s / 256 up to u = 1, as many of twice
+where bits() reads a float32 as an integer: `STEPS` buckets of width s / 128 up to u = 1, as many of twice
 that width up to u = 3, and so on up to u = 255, beyond which all count as that far. A rank r in a bucket
 from a to b that holds c values, k of the cohort's values lying below it, counts as
 
     a + (b - a) (r - k + 1/2) / c
 
 and quantiles are interpolated linearly between ranks as by `numpy.quantile`. The error is at most the width
-of the bucket (0.004 SD within one SD of the mean, 0.008 SD within three, 1/128 of the distance beyond). It
-is mostly chance, about SD sqrt(w / (4 n f)) in a bucket of width w SD and density f, which is 4 to 7 % of
+of the bucket (1/128 SD within one SD of the mean, 1/64 SD within three, 1/64 of the distance beyond). It
+is mostly chance, about SD sqrt(w / (4 n f)) in a bucket of width w SD and density f, which is 3 to 10 % of
 the Monte Carlo error of the quantile itself whatever the number n of members (normal values, 5th to 95th
 percentile). Cohorts of up to `EXACT` members have exact quantiles.
 """
@@ -36,12 +36,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.kernels.compile import jit, jit_inlined
-from retrowalk.kernels.readings import IDENTITY, measure
+from retrowalk.kernels.readings import IDENTITY, natural, reading, scale_of
 from retrowalk.kernels.types import (
     BUCKETS,
     GROUP,
     LANES,
     SIDE,
+    STEPS,
     TOGETHER,
     Buffers,
     Instrument,
@@ -59,8 +60,11 @@ TRULY, SEEN, FALSE, ASSESSED = range(4)
 # Of `switches`.
 OPENING, CLOSING, COUNTED = range(3)
 
+#: Members who are summed at once.
+FOUR_ROWS = 4 * LANES
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_MANTISSA, _BIAS = np.int32(15), np.int32(127 << 8)
+# Bits of a float32 below those that number a bucket, and the number of 1.0.
+_MANTISSA, _BIAS = np.int32(23 - math.log2(STEPS)), np.int32(127 * STEPS)
 _SIDE, _LAST, _NOBODY = np.int32(SIDE), np.int32(SIDE - 1), np.int32(BUCKETS)
 # Smaller spreads than this have no reciprocal in single precision.
 _TINY = 1e-30
@@ -101,17 +105,11 @@ def summarize(
             for begin in range(0, size, TOGETHER):
                 width = min(TOGETHER, size - begin)
                 end = begin + width
-                measure(instrument, eta[pair, record, begin:end], noise[record, begin:end],
-                        values[TRUE, :width], values[OBSERVED, :width])  # fmt: skip
-                _subtract_baseline(
-                    record, begin, width, assessed, members.base_true, members.base_observed, buffers
-                )
+                natural(instrument, eta[pair, record, begin:end], values[TRUE, :width])
+                _judge(slot, record, begin, width, assessed, instrument, members, noise, buffers)
                 if switches[OPENING] and begin == 0:
                     _choose_shift(slot, width, buffers)
                 _add_moments(slot, width, buffers)
-                _count_responders(
-                    slot, width, np.float32(instrument.sign), np.float32(instrument.minimum), buffers
-                )
                 first, last = switches[OPENING] and begin == 0, switches[CLOSING] and begin + width == size
                 if first or last:
                     number = tally[slot, ASSESSED]
@@ -145,20 +143,37 @@ def _clear(slot: int, counted: int, buffers: Buffers) -> None:
 
 
 @jit_inlined
-def _subtract_baseline(
-    record: int, begin: int, width: int, assessed: Array, base_true: Array, base_observed: Array,
-    buffers: Buffers,
+def _judge(
+    slot: int, record: int, begin: int, width: int, assessed: Array, instrument: Instrument,
+    members: Members, noise: Array, buffers: Buffers,
 ) -> None:  # fmt: skip
-    """From true and observed values of one block to changes; copy who is assessed."""
+    """Changes of one block, true and as measured; count who is past the minimal important change.
+
+    Truly, as measured, and only as measured.
+    """
     values, present = buffers.values, buffers.present
+    base_true, base_observed = members.base_true, members.base_observed
+    scale, sign, minimum = scale_of(instrument), np.float32(instrument.sign), np.float32(instrument.minimum)
+    truly = seen = both = number = np.int32(0)
     # An index that is a sum might be negative for all the compiler knows, unless its parts have no sign.
     first = np.uint64(begin)
     for i in range(np.uint64(width)):
-        values[CHANGE, i] = values[TRUE, i] - base_true[first + i]
-        values[OBSERVED, i] -= base_observed[first + i]
-        present[i] = assessed[record, first + i]
-    for i in range(width, (width + LANES - 1) // LANES * LANES):
+        change = values[TRUE, i] - base_true[first + i]
+        observed = reading(values[TRUE, i], noise[record, first + i], scale) - base_observed[first + i]
+        here = assessed[record, first + i]
+        values[CHANGE, i], values[OBSERVED, i], present[i] = change, observed, here
+        true = here & (sign * change >= minimum)
+        noted = here & (sign * observed >= minimum)
+        number = np.int32(number + here)
+        truly = np.int32(truly + true)
+        seen = np.int32(seen + noted)
+        both = np.int32(both + (true & noted))
+    for i in range(width, (width + FOUR_ROWS - 1) // FOUR_ROWS * FOUR_ROWS):
         present[i] = False
+    buffers.members[slot, TRULY] += truly
+    buffers.members[slot, SEEN] += seen
+    buffers.members[slot, FALSE] += seen - both
+    buffers.members[slot, ASSESSED] += number
 
 
 @jit_inlined
@@ -183,16 +198,19 @@ def _add_moments(slot: int, width: int, buffers: Buffers) -> None:
     Sixteen values of a lane are summed in single precision, which costs less than 1e-6 of their size; all
     else is double.
     """
-    lanes, sums = buffers.lanes, buffers.sums
-    for k in range(buffers.values.shape[0]):
+    lanes, sums, values, present = buffers.lanes, buffers.sums, buffers.laned_values, buffers.laned_present
+    for k in range(values.shape[0]):
         shift = buffers.shift[slot, k]
         for j in range(LANES):
             lanes[0, j] = lanes[1, j] = _ZERO
-        for m in range((width + LANES - 1) // LANES):
+        for m in range(0, (width + FOUR_ROWS - 1) // FOUR_ROWS * 4, 4):
             for j in range(LANES):
-                deviation = buffers.laned_values[k, m, j] - shift if buffers.laned_present[m, j] else _ZERO
-                lanes[0, j] += deviation
-                lanes[1, j] += deviation * deviation
+                a = values[k, m, j] - shift if present[m, j] else _ZERO
+                b = values[k, m + 1, j] - shift if present[m + 1, j] else _ZERO
+                c = values[k, m + 2, j] - shift if present[m + 2, j] else _ZERO
+                d = values[k, m + 3, j] - shift if present[m + 3, j] else _ZERO
+                lanes[0, j] = lanes[0, j] + a + b + c + d
+                lanes[1, j] = lanes[1, j] + a * a + b * b + c * c + d * d
         for j in range(LANES):
             sums[slot, k, 0, j] += lanes[0, j]
             sums[slot, k, 1, j] += lanes[1, j]
@@ -222,24 +240,6 @@ def _mean_sd(slot: int, k: int, number: int, buffers: Buffers) -> tuple[float, f
     if number > 1:
         sd = math.sqrt(max((square - linear * (linear / number)) / (number - 1), 0.0))
     return mean, sd
-
-
-@jit_inlined
-def _count_responders(slot: int, width: int, sign: np.float32, minimum: np.float32, buffers: Buffers) -> None:
-    """Count who is past the minimal important change truly, as measured, and only as measured."""
-    values, present = buffers.values, buffers.present
-    truly = seen = both = number = 0
-    for i in range(width):
-        true = present[i] & (sign * values[CHANGE, i] >= minimum)
-        noted = present[i] & (sign * values[OBSERVED, i] >= minimum)
-        number += present[i]
-        truly += true
-        seen += noted
-        both += true & noted
-    buffers.members[slot, TRULY] += truly
-    buffers.members[slot, SEEN] += seen
-    buffers.members[slot, FALSE] += seen - both
-    buffers.members[slot, ASSESSED] += number
 
 
 @jit_inlined

@@ -204,7 +204,7 @@ TOGETHER = 16 * LANES
 EXACT = 256
 #: Buckets as wide as the first one beside the centre, on either side of it; then as many of twice the width
 #: and so on, `OCTAVES` times in all.
-STEPS = 256
+STEPS = 128
 OCTAVES = 8
 #: Buckets on one side of the centre and on both.
 SIDE = STEPS * OCTAVES

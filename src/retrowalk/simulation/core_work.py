@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 from retrowalk.catalogue import outcomes
 from retrowalk.kernels.responses import respond
 from retrowalk.kernels.statistics import summarize
-from retrowalk.kernels.types import Members, Schedule, Statistics, buffers, empty_statistics
+from retrowalk.kernels.types import (
+    Buffers,
+    Dynamics,
+    Impulses,
+    Instrument,
+    Members,
+    Model,
+    Schedule,
+    Statistics,
+    buffers,
+    empty_statistics,
+)
 from retrowalk.scenario import scenario_from_data
 from retrowalk.simulation.arms import ArmPlan, recorded_days
 from retrowalk.simulation.case import PreparedCase, prepare
@@ -29,6 +40,7 @@ Array: TypeAlias = NDArray[Any]
 
 #: All members come at once, and two kinds of values are counted for quantiles.
 WHOLE = np.array([1, 1, 2])
+PROBABILITIES = np.array(QUANTILES)
 
 
 @dataclass(frozen=True)
@@ -109,24 +121,25 @@ class CoreWork:
         list((pool.map if pool else map)(self._follow, range(len(self.members))))
 
     def _summarize(self, k: int) -> None:
-        work, members, assessed = self._works[k], self.members[k], self.schedule.assessed
+        members, assessed = self.members[k], self.schedule.assessed
+        model, dynamics, impulses, instrument, buffers = self._arguments[k]
         eta = np.empty((1, *assessed.shape), np.float32)
-        respond(work.model, self.schedule, work.dynamics, work.impulses, members, 0, eta)
-        summarize(assessed, work.instrument, members, self.noise[k], np.array(QUANTILES), WHOLE, 0, eta,
-                  buffers(1), self.results[k])  # fmt: skip
+        respond(model, self.schedule, dynamics, impulses, members, 0, eta)
+        summarize(assessed, instrument, members, self.noise[k], PROBABILITIES, WHOLE, 0, eta, buffers,
+                  self.results[k])  # fmt: skip
 
     def _follow(self, k: int) -> None:
-        work = self._works[k]
+        model, dynamics, impulses, *_ = self._arguments[k]
         every_day = self.schedule._replace(record_on=np.arange(self.curves.shape[1], dtype=np.int32))
-        respond(work.model, every_day, work.dynamics, work.impulses, self.members[k], 0, self.curves[None, k])
+        respond(model, every_day, dynamics, impulses, self.members[k], 0, self.curves[None, k])
 
     @cached_property
-    def _works(self) -> list[Work]:
-        people = recruit(self.prepared.scenario, 0)
-        return [
-            Work(self.prepared, self.course, people, self.schedule, k, slice(0, 1))
-            for k in range(len(self.members))
-        ]
+    def _arguments(self) -> list[tuple[Model, Dynamics, Impulses, Instrument, Buffers]]:
+        people, arguments = recruit(self.prepared.scenario, 0), []
+        for k in range(len(self.members)):
+            work = Work(self.prepared, self.course, people, self.schedule, k, slice(0, 1))
+            arguments.append((work.model, work.dynamics, work.impulses, work.instrument, buffers(1)))
+        return arguments
 
 
 def core_work(members: int = 10_240, *, count: int = 8, weeks: int = 12, curves: bool = True) -> CoreWork:
