@@ -359,7 +359,7 @@ void summarize_in_one_pass(const Plan *p, int records, const uint8_t *assessed, 
                            float *responder) {
     const int n = p->members;
     static thread_local std::vector<float> eta;
-    OnePass one;
+    OnePass one{};  // nobody is counted with 0 times a value, which must be a number
     eta.resize(static_cast<size_t>(records) * n);
     respond<false>(*p, p->record_on, eta.data());
     const float low = link[3], high = link[4], step = link[5], error = link[6], per_step = 1.0 / link[5];
