@@ -30,27 +30,20 @@ from retrowalk.store import is_url, suggest_files
 #: Bytes that a block may take before compression. Small beside what the program itself takes, so that
 #: memory does not grow with the number of cases.
 BLOCK_BYTES = 16 * 2**20
-
 #: Cases of a block at most: what is kept and copied for each adds up, however small its results.
 BLOCK_CASES = 256
-
 #: Member-arm-outcome-day-draws of a block: at most about half a minute's work of one processor, which is how
 #: long a stopped sweep takes to end and what a killed one loses.
 BLOCK_WORK = 3e10
-
 #: Work of a block at least, where that leaves eight blocks: about a second of one processor, beside which the
 #: time to write it is small.
 LEAST_WORK = 1e9
-
 #: More combinations than these are not all tried before the first case runs.
 TRIED = 10_000
-
 #: Cases of a sweep that are looked at for their size, and neighbours that are timed together.
 LOOKED_AT, TIMED = 50, 4
-
 #: Writing, flushing and renaming one small file on a usual disk, and writing one byte [s].
 SECONDS_PER_FILE, SECONDS_PER_BYTE = 0.003, 5e-9
-
 #: Starting worker processes, which import and connect at the same time [s].
 SECONDS_TO_START = 4.0
 

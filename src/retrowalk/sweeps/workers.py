@@ -308,24 +308,21 @@ class _BlocksInFlight:
         if isinstance(error, RetrowalkError):
             raise error
         if future.status == "cancelled" or isinstance(error, (KilledWorker, CancelledError, CommClosedError)):
-            self._again(number)
+            self._check_scheduler()
+            if self.job.stop():
+                return
+            self.losses[number] = self.losses.get(number, 0) + 1
+            if self.losses[number] > LOSSES:
+                raise RunError(
+                    f"block {number} lost its worker {LOSSES} times; workers may have too little memory, or "
+                    "time, for it"
+                )
+            self.waiting.append(number)
         elif error is None:
             self.job.finish(future.result())
         else:
             reason = (str(error).splitlines() or [""])[0][:200]
             raise RunError(f"block {number} failed on a worker: {type(error).__name__}: {reason}") from error
-
-    def _again(self, number: int) -> None:
-        self._check_scheduler()
-        if self.job.stop():
-            return
-        self.losses[number] = self.losses.get(number, 0) + 1
-        if self.losses[number] > LOSSES:
-            raise RunError(
-                f"block {number} lost its worker {LOSSES} times; workers may have too little memory, or "
-                "time, for it"
-            )
-        self.waiting.append(number)
 
     def _check_scheduler(self) -> None:
         if self.client.status == "running":
