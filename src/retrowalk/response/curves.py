@@ -19,24 +19,14 @@ from retrowalk.model.family import FAMILIES
 
 @dataclass(frozen=True)
 class Timeline:
-    """Steps of a kernel and where the caller's entries lie among them.
+    """Steps of a kernel and where the caller's entries lie among them."""
 
-    Parameters
-    ----------
-    gap : numpy.ndarray
-        Days from each step to the one before; the first is one day after the initial state.
-    slots : numpy.ndarray or None
-        Step of each entry; None where entry n is step n.
-    labels : numpy.ndarray or None
-        The caller's own name of each entry; None where an entry has only its index.
-    daily : bool
-        Whether every gap is one day.
-    """
-
-    gap: NDArray[np.float64]
-    slots: NDArray[np.int64] | None = None
-    labels: NDArray[Any] | None = None
-    daily: bool = True
+    gap: NDArray[
+        np.float64
+    ]  #: days from each step to the one before; the first follows the initial state by 1
+    slots: NDArray[np.int64] | None = None  #: step of each entry; None where entry n is step n
+    labels: NDArray[Any] | None = None  #: the caller's own name of each entry; None: it has only its index
+    daily: bool = True  #: whether every gap is one day
 
     def spread(self, load: NDArray[Any]) -> NDArray[Any]:
         """Load per step: entries at one time are added, steps without an entry are zero."""
@@ -60,23 +50,16 @@ class Timeline:
         return f"at index {entry}{day}"
 
 
-def daily(length: int) -> Timeline:
-    """One entry a day, without gaps."""
-    return Timeline(np.ones(length))
-
-
 def from_coordinate(name: str, days: NDArray[Any], missing: str) -> Timeline:
     """Daily grid of a labelled load, whose days must be whole and, unless `missing` is zero, complete."""
     numbers = _day_numbers(name, days)
     _check_order(name, numbers, days, strictly=True)
     steps = np.diff(numbers)
-    broken = np.flatnonzero(steps != np.round(steps))
+    broken = np.flatnonzero(steps != np.round(steps)) + 1
     if numbers.size and days.dtype.kind in "fiu" and numbers[0] != round(numbers[0]):
-        raise InputError(
-            f"{name} is {days[0]} at index 0; a daily grid has whole days (use times= for others)"
-        )
+        broken = np.zeros(1, np.int64)
     if broken.size:
-        at = int(broken[0]) + 1
+        at = int(broken[0])
         raise InputError(
             f"{name} is {days[at]} at index {at}; a daily grid has whole days (use times= for others)"
         )
@@ -176,31 +159,17 @@ def _place(load: NDArray[Any], bad: NDArray[np.bool_], labels: NDArray[Any] | No
 
 @dataclass(frozen=True)
 class Conventions:
-    """What is computed, apart from the numbers: it travels with each block of a lazy computation.
-
-    Parameters
-    ----------
-    model, impulse, scaling, form, missing : str
-        As in `retrowalk.fitness_fatigue`.
-    names : tuple of str
-        Names of the parameters, in the order in which their values are passed.
-    timeline : Timeline
-        Steps of the kernel.
-    components : bool
-        Whether fitness and fatigue go back too.
-    unchecked : frozenset of str
-        Arguments whose values are seen here for the first time.
-    """
+    """What is computed, apart from the numbers: it travels with each block of a lazy computation."""
 
     model: str
     impulse: str
     scaling: str
     form: str
     missing: str
-    names: tuple[str, ...]
+    names: tuple[str, ...]  #: of the parameters, in the order in which their values are passed
     timeline: Timeline
-    components: bool
-    unchecked: frozenset[str] = frozenset()
+    components: bool  #: whether fitness and fatigue go back too
+    unchecked: frozenset[str] = frozenset()  #: lazy arguments, whose values are first seen in a block
 
     def place_of(self, name: str) -> str:
         """What an index of an argument counts in, for messages."""
@@ -221,16 +190,9 @@ class Conventions:
 def compute_curves(
     load: Numbers, *values: Numbers, conventions: Conventions
 ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
-    """Response, or fitness, fatigue and response, of loads along the last axis.
+    """Response, or fitness, fatigue and response, of loads ``(..., days)``.
 
-    Parameters
-    ----------
-    load : numpy.ndarray
-        Loads, shape ``(..., days)``.
-    *values : array_like
-        Parameters in the order of ``conventions.names``, each broadcasting with ``load.shape[:-1]``.
-    conventions : Conventions
-        Model, conventions and steps.
+    Parameters come in the order of ``conventions.names``, each broadcasting with ``load.shape[:-1]``.
     """
     unchecked = conventions.unchecked
     load = conventions.checked_load(load) if "load" in unchecked else load
@@ -238,23 +200,6 @@ def compute_curves(
         name: conventions.checked_parameter(name, value) if name in unchecked else np.asarray(value)
         for name, value in zip(conventions.names, values, strict=True)
     }
-    shape = _loop_shape(load, parameters)
-    steps = conventions.timeline.spread(load)
-    pick = _load_rows(steps.shape[:-1], shape)
-    flat = {name: np.broadcast_to(value, shape).reshape(pick.size) for name, value in parameters.items()}
-    rows = np.ascontiguousarray(
-        steps.reshape(int(np.prod(steps.shape[:-1], dtype=np.int64)), steps.shape[-1])
-    )
-    curves = _run(rows, pick, flat, conventions, shape)
-    wanted = curves if conventions.components else curves[-1:]
-    kept = [
-        conventions.timeline.collect(curve.reshape(*shape, steps.shape[-1])).astype(load.dtype, copy=False)
-        for curve in wanted
-    ]
-    return tuple(kept) if conventions.components else kept[0]
-
-
-def _loop_shape(load: NDArray[Any], parameters: dict[str, NDArray[Any]]) -> tuple[int, ...]:
     shape = load.shape[:-1]
     for name, value in parameters.items():
         try:
@@ -264,13 +209,20 @@ def _loop_shape(load: NDArray[Any], parameters: dict[str, NDArray[Any]]) -> tupl
                 f"{name} has shape {value.shape}, which does not broadcast with {shape}, "
                 "the shape of load without its last axis and of the parameters before"
             ) from None
-    return shape
-
-
-def _load_rows(own: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Which row of the load each row of the result uses."""
-    numbers = np.arange(int(np.prod(own, dtype=np.int64)), dtype=np.int64).reshape(own)
-    return np.ascontiguousarray(np.broadcast_to(numbers, shape)).reshape(-1)
+    steps = conventions.timeline.spread(load)
+    count = int(np.prod(steps.shape[:-1], dtype=np.int64))
+    # Which row of the load each row of the result uses.
+    numbers = np.arange(count, dtype=np.int64).reshape(steps.shape[:-1])
+    pick = np.ascontiguousarray(np.broadcast_to(numbers, shape)).reshape(-1)
+    flat = {name: np.broadcast_to(value, shape).reshape(pick.size) for name, value in parameters.items()}
+    rows = np.ascontiguousarray(steps.reshape(count, steps.shape[-1]))
+    curves = _run(rows, pick, flat, conventions, shape)
+    wanted = curves if conventions.components else curves[-1:]
+    kept = [
+        conventions.timeline.collect(curve.reshape(*shape, steps.shape[-1])).astype(load.dtype, copy=False)
+        for curve in wanted
+    ]
+    return tuple(kept) if conventions.components else kept[0]
 
 
 def _run(
@@ -288,7 +240,10 @@ def _run(
     family = FAMILIES[conventions.model]
     form = family.forms.index(conventions.form) if family.forms else 0
     model = Model(family.number, form, conventions.impulse == "same_day")
-    table = _table(recurrences.COLUMNS, parameters, pick.size)
+    table = np.ones((pick.size, len(recurrences.COLUMNS)))
+    for column, name in enumerate(recurrences.COLUMNS):
+        # A gain that the model lacks is zero, its time constant any.
+        table[:, column] = parameters.get(name, 0.0 if name.startswith("gain") else 1.0)
     if HILL[0] in parameters:
         hill = Hill(*(parameters[name].astype(np.float64)[:, None] for name in HILL))
         load, pick = hill_response(load[pick], hill), np.arange(pick.size, dtype=np.int64)
@@ -302,14 +257,6 @@ def _run(
     )
     _check_fault(fault, reached, conventions, shape)
     return fitness, fatigue, response
-
-
-def _table(columns: tuple[str, ...], parameters: dict[str, NDArray[Any]], rows: int) -> NDArray[np.float64]:
-    """Parameter table of the kernels; a gain that the model lacks is zero, its time constant any."""
-    table = np.ones((rows, len(columns)))
-    for column, name in enumerate(columns):
-        table[:, column] = parameters.get(name, 0.0 if name.startswith("gain") else 1.0)
-    return table
 
 
 def _check_fault(fault: NDArray[np.int64], reached: float, conventions: Conventions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +16,16 @@ from retrowalk.response.curves import Conventions, compute_curves, from_coordina
 if TYPE_CHECKING:
     import xarray as xr
 
-_LONG_NAMES = {"fitness": "fitness", "fatigue": "fatigue", "response": "response"}
+_CURVES = ("fitness", "fatigue", "response")
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A call's arrays with names on their axes.
-
-    Parameters
-    ----------
-    load : xarray.DataArray
-        Load with the dimension of the days.
-    values : dict
-        Parameters by name: numbers or DataArrays.
-    bare : bool
-        Whether the result goes back without names.
-    """
+    """A call's arrays with names on their axes."""
 
     load: xr.DataArray
-    values: Mapping[str, Any]
-    bare: bool = False
+    values: Mapping[str, Any]  #: parameters by name: numbers or DataArrays
+    bare: bool = False  #: whether the result goes back without names
 
 
 def label_arguments(load: Numbers, values: Mapping[str, Any], dim: str, *, force: bool) -> Labelled | None:
@@ -56,7 +46,8 @@ def days_of(load: Numbers, dim: str) -> tuple[int, NDArray[Any] | None]:
             raise InputError(f"load is {load!r}; it must have at least one axis, the days")
         return int(shape[-1]), None
     if dim not in load.dims:
-        raise InputError(f"load has dimensions {_listed(load.dims)}; dim={dim!r} is none of them")
+        dimensions = ", ".join(repr(name) for name in load.dims) or "none"
+        raise InputError(f"load has dimensions {dimensions}; dim={dim!r} is none of them")
     return load.sizes[dim], load[dim].values if dim in load.coords else None
 
 
@@ -156,9 +147,13 @@ def compute(arrays: Labelled, conventions: Conventions, dim: str) -> Numbers:
         name for name, value in (("load", arrays.load), *arrays.values.items()) if _is_lazy(value)
     )
     conventions = replace(conventions, unchecked=lazy)
-    load = _in_one_piece(arrays.load, dim)
+    load = arrays.load
     if "load" not in lazy:
-        load = load.copy(data=_checked_load(load, conventions, dim))
+        axis = load.dims.index(dim)
+        checked = conventions.checked_load(np.moveaxis(load.values, axis, -1))
+        load = load.copy(data=np.moveaxis(checked, -1, axis))
+    elif len(load.chunksizes.get(dim, ())) > 1:
+        load = load.chunk({dim: -1})  # a recurrence needs all days of a member in one chunk
     values = [
         value if name in lazy else _checked(name, value, conventions) for name, value in arrays.values.items()
     ]
@@ -169,13 +164,16 @@ def compute(arrays: Labelled, conventions: Conventions, dim: str) -> Numbers:
         input_core_dims=[[dim]] + [[]] * len(values), output_core_dims=[[dim]] * outputs,
         dask="parallelized", output_dtypes=kinds * outputs, join="exact", keep_attrs=False,
     )  # fmt: skip
-    curves = [_in_order(curve, arrays.load) for curve in (result if outputs > 1 else (result,))]
+    # New dimensions first, then the load's in its own order.
+    curves = [
+        curve.transpose(*(axis for axis in curve.dims if axis not in load.dims), *load.dims)
+        for curve in (result if outputs > 1 else (result,))
+    ]
     if not conventions.components:
         return curves[0].data if arrays.bare else curves[0].rename("response")
-    named = dict(zip(_LONG_NAMES, curves, strict=True))
-    dataset = xr.Dataset(named)
-    for name, text in _LONG_NAMES.items():
-        dataset[name].attrs["long_name"] = text
+    dataset = xr.Dataset(dict(zip(_CURVES, curves, strict=True)))
+    for name in _CURVES:
+        dataset[name].attrs["long_name"] = name
     return dataset
 
 
@@ -227,49 +225,20 @@ def _check_alignment(arrays: Labelled, dim: str) -> None:
             raise InputError(f"{name} has dimension {dim!r}; a parameter must be the same on all days")
         for axis in value.dims:
             other, first = seen.setdefault(axis, (name, value))
-            _check_axis(axis, name, value, other, first)
-
-
-def _check_axis(axis: Hashable, name: str, value: xr.DataArray, other: str, first: xr.DataArray) -> None:
-    if value.sizes[axis] != first.sizes[axis]:
-        raise InputError(
-            f"{name} has {value.sizes[axis]} entries along {axis!r} and {other} has {first.sizes[axis]}; "
-            "they must be equal"
-        )
-    if (
-        axis in value.indexes
-        and axis in first.indexes
-        and not value.indexes[axis].equals(first.indexes[axis])
-    ):
-        mine, theirs = value.indexes[axis], first.indexes[axis]
-        at = next(i for i in range(len(mine)) if mine[i] != theirs[i])
-        raise InputError(f"{name} is labelled {mine[at]} at index {at} of {axis!r} and {other} {theirs[at]}")
-
-
-def _in_one_piece(load: xr.DataArray, dim: str) -> xr.DataArray:
-    """A recurrence needs all days of a member in one chunk."""
-    pieces = load.chunksizes.get(dim, ()) if _is_lazy(load) else ()
-    return load.chunk({dim: -1}) if len(pieces) > 1 else load
-
-
-def _checked_load(load: xr.DataArray, conventions: Conventions, dim: str) -> NDArray[Any]:
-    if load.dims[-1] == dim:
-        return conventions.checked_load(load.values)
-    axis = load.dims.index(dim)
-    return np.moveaxis(conventions.checked_load(np.moveaxis(load.values, axis, -1)), -1, axis)
+            if value.sizes[axis] != first.sizes[axis]:
+                raise InputError(
+                    f"{name} has {value.sizes[axis]} entries along {axis!r} and {other} has "
+                    f"{first.sizes[axis]}; they must be equal"
+                )
+            mine, theirs = value.indexes.get(axis), first.indexes.get(axis)
+            if mine is not None and theirs is not None and not mine.equals(theirs):
+                at = next(i for i in range(len(mine)) if mine[i] != theirs[i])
+                raise InputError(
+                    f"{name} is labelled {mine[at]} at index {at} of {axis!r} and {other} {theirs[at]}"
+                )
 
 
 def _checked(name: str, value: Numbers, conventions: Conventions) -> Numbers:
     if not is_labelled(value):
         return conventions.checked_parameter(name, value)
     return value.copy(data=conventions.checked_parameter(name, value.values))
-
-
-def _in_order(curve: xr.DataArray, load: xr.DataArray) -> xr.DataArray:
-    """New dimensions first, then the load's in its own order."""
-    new = [axis for axis in curve.dims if axis not in load.dims]
-    return curve.transpose(*new, *load.dims)
-
-
-def _listed(names: Iterable[Hashable]) -> str:
-    return ", ".join(repr(name) for name in names) or "none"

@@ -20,14 +20,7 @@ from retrowalk.model.family import (
     require_choice,
 )
 from retrowalk.response import labelled
-from retrowalk.response.curves import (
-    Conventions,
-    Timeline,
-    compute_curves,
-    daily,
-    from_coordinate,
-    from_times,
-)
+from retrowalk.response.curves import Conventions, Timeline, compute_curves, from_coordinate, from_times
 from retrowalk.response.labelled import pandas_like, through_labels
 
 if TYPE_CHECKING:
@@ -213,17 +206,30 @@ def fitness_fatigue(
         }  # fmt: skip
         given = {"baseline": baseline, "initial_fitness": initial_fitness, "initial_fatigue": initial_fatigue}
         return through_labels(fitness_fatigue, load, given | parameters, dim, **options)
-    form = _checked_choices(model, impulse, scaling, form, missing)
+    require_choice("model", model, FAMILIES)
+    require_choice("impulse", impulse, IMPULSES)
+    require_choice("scaling", scaling, SCALINGS)
+    require_choice("missing", missing, MISSING)
+    require(form_problem(model, form))
     require(parameter_problem(model, parameters))
+    family = FAMILIES[model]
+    form = form or next(iter(family.forms), "")
     values = {"baseline": baseline, "initial_fitness": initial_fitness, "initial_fatigue": initial_fatigue}
     values |= parameters | hill_values(hill)
-    _check_combination(model, scaling, initial_fatigue)
+    if family.daily and scaling == "ewma":
+        raise InputError(f"scaling is 'ewma'; model {model!r} has no sums to scale, use scaling='sum'")
+    none = np.ndim(initial_fatigue) == 0 and float(initial_fatigue) == 0.0
+    if not (family.has_fatigue or none):
+        raise InputError(f"initial_fatigue is {initial_fatigue}; model {model!r} has no fatigue")
     arrays = labelled.label_arguments(load, values, dim, force=components)
     length, days = labelled.days_of(load if arrays is None else arrays.load, dim)
-    reason = f"model {model!r}" + (f" in its {form} form" if form else "")
-    timeline = _timeline(
-        times, length, days, dim, missing, whole=FAMILIES[model].steps_by_day(form), reason=reason
-    )
+    if times is not None:
+        reason = f"model {model!r}" + (f" in its {form} form" if form else "")
+        timeline = from_times(times, length, whole=family.steps_by_day(form), reason=reason)
+    elif days is not None:
+        timeline = from_coordinate(dim, days, missing)
+    else:
+        timeline = Timeline(np.ones(length))
     conventions = Conventions(model, impulse, scaling, form, missing, tuple(values), timeline, components)
     if arrays is not None:
         return labelled.compute(arrays, conventions, dim)
@@ -296,30 +302,3 @@ def reciprocal_tau(name: str, tau: Numbers) -> Numbers:
     if bad.any():
         raise InputError(f"{name} is {first(values, bad)}; a daily step of 1/tau needs more than 1 day")
     return -1.0 / np.log1p(-1.0 / (tau if labelled.is_labelled(tau) else values))
-
-
-def _checked_choices(model: str, impulse: str, scaling: str, form: str | None, missing: str) -> str:
-    require_choice("model", model, FAMILIES)
-    require_choice("impulse", impulse, IMPULSES)
-    require_choice("scaling", scaling, SCALINGS)
-    require_choice("missing", missing, MISSING)
-    require(form_problem(model, form))
-    return form or next(iter(FAMILIES[model].forms), "")
-
-
-def _check_combination(model: str, scaling: str, initial_fatigue: Numbers) -> None:
-    if FAMILIES[model].daily and scaling == "ewma":
-        raise InputError(f"scaling is 'ewma'; model {model!r} has no sums to scale, use scaling='sum'")
-    none = np.ndim(initial_fatigue) == 0 and float(initial_fatigue) == 0.0
-    if not (FAMILIES[model].has_fatigue or none):
-        raise InputError(f"initial_fatigue is {initial_fatigue}; model {model!r} has no fatigue")
-
-
-def _timeline(
-    times: Numbers, length: int, days: Numbers, dim: str, missing: str, *, whole: bool, reason: str
-) -> Timeline:
-    if times is not None:
-        return from_times(times, length, whole=whole, reason=reason)
-    if days is not None:
-        return from_coordinate(dim, days, missing)
-    return daily(length)
