@@ -115,7 +115,7 @@ _LONGEST_WORD, _MOST_LISTED = 80, 30
 def nearest(word: object, known: Iterable[str]) -> str:
     """The known name that a misspelt word most likely stands for; empty where that would be a wild guess.
 
-    A name is near within two edits, or where seven tenths of the letters are in both, in the same order.
+    A name is near within one edit, or where seven tenths of the letters are in both, in the same order.
     """
     from difflib import SequenceMatcher, get_close_matches  # only a fault needs it
 
@@ -124,7 +124,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
     matcher = SequenceMatcher(None, close, text)
     changes = (edit for edit in matcher.get_opcodes() if edit[0] != "equal")
     edits = sum(max(end - start, last - first) for _, start, end, first, last in changes)
-    return close if edits <= 2 or matcher.ratio() >= 0.7 else ""
+    return close if edits == 1 or matcher.ratio() >= 0.7 else ""
 
 
 def suggestion(word: object, known: Iterable[str], *, listed: bool = True) -> str:
