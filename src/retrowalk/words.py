@@ -109,7 +109,7 @@ CAUTION = (
 )
 
 #: A text that is compared with names is cut to this length, and more names than this are not listed.
-_LONGEST_WORD, _MOST_LISTED = 80, 30
+_LONGEST_WORD, _MOST_LISTED = 80, 60
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
