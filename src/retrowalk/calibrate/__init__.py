@@ -67,14 +67,7 @@ from retrowalk.calibrate.run import (
     thinning_order,
 )
 from retrowalk.calibrate.sampler import Diagnostics, Sampler, sample, sampler_available
-from retrowalk.calibrate.verdicts import (
-    FLOOR,
-    Verdict,
-    VerdictScores,
-    fit_exactly,
-    score_verdicts,
-    verdicts,
-)
+from retrowalk.calibrate.verdicts import FLOOR, Verdict, VerdictScores, fit_exactly, score_verdicts, verdicts
 
 __all__ = [
     "DOSE_FORMS", "FLOOR", "OXYGEN_COSTS", "SEED", "Calibration", "Design", "Diagnostics", "GainPrior",

@@ -150,16 +150,11 @@ def fit_habituation(
     seed: int,
     values: Array | None = None,
 ) -> tuple[Array, Habituation]:
-    """Fit practice, and the gains on oxygen cost in place of the priors' in `latent`.
+    """Fit practice, and the gains on oxygen cost in place of the priors' in `latent`; returns both.
 
     Given practice and heterogeneity, rows are straight lines in the gains. So each draw of the main fit has
     its own candidates, drawn from the priors, weighed by the rows' exact density and one of them taken; the
     gains then follow in closed form. `values` stand in for the published ones.
-
-    Returns
-    -------
-    latent : (draw, latent)
-    habituation : Habituation
     """
     number = len(latent)
     if not changes:

@@ -62,18 +62,10 @@ class LinearModel:
         return np.asarray(np.matmul(np.linalg.cholesky(self.noise), shocks[:, :, None])[:, :, 0])
 
     def condition(self, values: Array, latent: Array, shocks: Array) -> Array:
-        """Posterior draws of the latent normals: prior draws corrected by what the values say.
+        """Posterior draws of the latent normals, from prior draws and the noise's shocks, (draw, row).
 
         With a prior draw z and a noise draw e, the data it would have brought is y* = mean + B z + e, and
         ``z + B' C^-1 (y - y*)`` is a draw from the posterior (Matheron's rule).
-
-        Parameters
-        ----------
-        values : (row,)
-        latent : (draw, latent)
-            Standard normals: a draw from the prior.
-        shocks : (draw, row)
-            Standard normals of the noise.
         """
         simulated = self.predict(latent) + self.draw_noise(shocks)
         gap = np.linalg.solve(self.signal + self.noise, (values - simulated)[:, :, None])
@@ -82,12 +74,7 @@ class LinearModel:
 
 @dataclass(frozen=True)
 class Design:
-    """Rows of a fit: how they depend on the gains, and what they share.
-
-    Parameters
-    ----------
-    rows : tuple of Observation
-    """
+    """Rows of a fit: how they depend on the gains, and what they share."""
 
     rows: tuple[Observation, ...]
 
@@ -171,12 +158,7 @@ class Design:
 
             y = s (mean + D + loadings z) + noise,    Cov(noise) = s (tau^2 between + drifting) s + sampling.
 
-        Parameters
-        ----------
-        mean, slope : (..., row)
-            Of NumPy, or traced by the sampler's compiler and then without draws.
-        loadings : (..., row, latent)
-        heterogeneity : (...)
+        Arrays are of NumPy and have draws first, or are traced by the sampler's compiler and have none.
         """
         spread = heterogeneity[..., None, None] ** 2 * self.between + self.drifting
         noise = slope[..., :, None] * spread * slope[..., None, :] + self.sampling
@@ -260,9 +242,9 @@ class NoDose(Design):
 
 
 class ProgrammeTotal(Design):
-    """Concave in the total of the whole programme; when it was done makes no difference.
+    """Concave in the whole programme's total, whenever it was done: an arm's exposure is D^gamma.
 
-    With D the expected load of all visits over that of the reference programme, an arm's exposure is D^gamma.
+    D is the expected load of all visits over that of the reference programme.
     """
 
     def row_exposure(self, row: Observation, place: int, nuisances: Nuisances) -> Array:
@@ -289,14 +271,7 @@ DOSE_FORMS: dict[str, type[Design]] = {
 
 
 def log_evidence(values: Array, mean: Array, covariance: Array) -> Array:
-    """Log density of the published values given each draw of the nuisances, (draw,).
-
-    Examples
-    --------
-    >>> standard = log_evidence(np.zeros(1), np.zeros((1, 1)), np.ones((1, 1, 1)))
-    >>> standard.round(4).tolist()
-    [-0.9189]
-    """
+    """Log density of the published values given each draw of the nuisances, (draw,)."""
     factor = np.linalg.cholesky(covariance)
     scaled = np.linalg.solve(factor, (values - mean)[:, :, None])[:, :, 0]
     spread = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
@@ -304,25 +279,13 @@ def log_evidence(values: Array, mean: Array, covariance: Array) -> Array:
 
 
 def normalised(log_weights: Array) -> Array:
-    """Weights that add to 1.
-
-    Examples
-    --------
-    >>> normalised(np.log([1.0, 3.0])).tolist()
-    [0.25, 0.75]
-    """
+    """Weights that add to 1."""
     weights = np.exp(log_weights - log_weights.max())
     return np.asarray(weights / weights.sum())
 
 
 def effective_size(weights: Array) -> float:
-    """Effective number of independent draws, 1 / sum of squared weights.
-
-    Examples
-    --------
-    >>> effective_size(np.array([0.5, 0.5, 0.0]))
-    2.0
-    """
+    """Effective number of independent draws, 1 / sum of squared weights."""
     return float(1.0 / np.sum(weights**2))
 
 
@@ -362,14 +325,7 @@ class Refits:
         return cls(design, *design.moments(gains or gain_prior(), pool))
 
     def fit(self, used: Indices, wanted: Indices) -> tuple[Array, Array, Array]:
-        """Fit to the rows numbered `used`.
-
-        Returns
-        -------
-        weights : (draw,)
-        mean, variance : (draw, wanted)
-            Of the expected value of rows `wanted` given each draw.
-        """
+        """Fit to rows `used`: weights (draw,), mean and variance (draw, wanted) of rows `wanted`."""
         values, between = self.design.values[used], self.signal[:, wanted[:, None], used]
         covariance = (self.signal + self.noise)[:, used[:, None], used]
         weights = normalised(log_evidence(values, self.mean[:, used], covariance))

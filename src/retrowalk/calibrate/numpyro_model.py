@@ -90,23 +90,12 @@ def numpyro_model(
     unknown: PaddedDesign | None = None,
     weight: float = 0.0,
 ) -> Callable[[Array], None]:
-    """A numpyro model of the published values, its one argument.
+    """A numpyro model of the published values, its one argument, with `used` outcomes by number.
 
     Given everything else, rows are straight lines in the gains, so these are integrated out in closed form
-    and drawn afterwards; only with verdicts they are sampled, as the independent standard normals they load
-    on. Constants are sampled as the normal scores of their priors: all parameters are of one size and hardly
-    depend on each other.
-
-    Parameters
-    ----------
-    rows : PaddedDesign
-        Rows with published values.
-    used : tuple of int
-        Outcomes of any row, by number in the catalogue.
-    sources : int
-    reported, unknown, weight
-        Verdicts, the padded design of their unknown estimates, and the power to which their probability
-        enters.
+    and drawn afterwards; only with verdicts on `unknown` estimates, whose probability enters to the power
+    `weight`, they are sampled, as the independent standard normals they load on. Constants are sampled as the
+    normal scores of their priors: all parameters are of one size and hardly depend on each other.
     """
     scopes = [list(outcomes())[k] for k in used]
     fitness, fatigue, fraction = ([outcome_prior(name, scope) for scope in scopes]

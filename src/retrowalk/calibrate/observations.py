@@ -70,17 +70,6 @@ def study_protocol(arm: Arm, population: str, days_after_last: float | None) -> 
     Without that number it is assessed when its last week is over. Session number i of k a week is on day
     floor(7 i / k). The share that comes is the population's attendance, times the share still taking part
     where the study states how many completed; without a population it is the mean of all populations.
-
-    Raises
-    ------
-    InputError
-        If an arm that trains lacks sessions a week, weeks or minutes.
-
-    Examples
-    --------
-    >>> arm = load_evidence().arm("alghadir2019/retro")
-    >>> study_protocol(arm, "knee_oa", None).assessment
-    42.0
     """
     loads = np.zeros(len(modalities()))
     days = np.empty(0)
@@ -142,26 +131,15 @@ def exposure(
     protocol: StudyProtocol, gamma: Array, dose: Array, tau_fitness: Array, tau_fatigue: Array,
     fraction: Array,
 ) -> Array:  # fmt: skip
-    """Response at the assessment per gain of each component: mean response = exposure @ R.
+    """Response at the assessment per gain of each component, (draw, component): mean response = exposure @ R.
 
     With impulses w_m, next-day, and shares a_v of people who come on day v,
 
         rho_m = sum_v a_v w_m(v) ( exp(-age_v/tau1) / G* - f exp(-age_v/tau2) / H* ) / (1 - f),
 
     which is 1 for the reference programme with everybody present. The impulse is homogeneous: c times the
-    load gives c^gamma times the impulse, which covers visits with several sessions and uncertain doses.
-
-    Parameters
-    ----------
-    protocol : StudyProtocol
-    gamma, dose : (draw,)
-        Exponent of the dose; the standard normal of the arm's true load.
-    tau_fitness, tau_fatigue, fraction : (draw,)
-        Of one outcome [d, d, 1].
-
-    Returns
-    -------
-    (draw, component)
+    load gives c^gamma times the impulse, which covers visits with several sessions and uncertain doses. Of
+    one outcome are gamma, the standard normal `dose` of the arm's true load, tau [d] and f, all (draw,).
     """
     if not protocol.trains:
         return np.zeros((gamma.size, protocol.loads.size))
@@ -220,13 +198,7 @@ def observations(evidence: Evidence) -> tuple[Observation, ...]:
 
 
 def observation(evidence: Evidence, effect: Effect) -> Observation:
-    """One row on the common scale.
-
-    Raises
-    ------
-    InputError
-        If it lacks a number that this takes.
-    """
+    """One row on the common scale; raises InputError if it lacks a number that this takes."""
     source = evidence.source(effect.source)
     if effect.value is None or effect.se is None:
         raise InputError(f"{effect.id} has no value or no se")
@@ -258,13 +230,7 @@ def common_fields(evidence: Evidence, effect: Effect) -> dict[str, Any]:
 
 
 def benefit_sign(outcome: str) -> float:
-    """1 where more of an outcome is better, -1 where less is.
-
-    Examples
-    --------
-    >>> benefit_sign("walking_speed"), benefit_sign("knee_pain")
-    (1.0, -1.0)
-    """
+    """1 where more of an outcome is better, -1 where less is."""
     return 1.0 if outcomes()[outcome].better == "higher" else -1.0
 
 
@@ -331,13 +297,7 @@ class Studies:
 
 
 def read_studies(folder: Path) -> Studies:
-    """Read `sources.csv`, `arms.csv` and `effects.csv` of a folder.
-
-    Raises
-    ------
-    DocumentError
-        With file, row, column and sentence for each fault.
-    """
+    """Read `sources.csv`, `arms.csv` and `effects.csv` of a folder; DocumentError names every fault."""
     evidence = read_evidence(folder)
     effects = Table(folder / "effects.csv", evidence.effects)
     numbered = [

@@ -65,19 +65,7 @@ class Prior(Row):
         return self.scale or 0.0
 
     def quantile(self, share: Array) -> Array:
-        """Values below which these shares of the distribution lie.
-
-        Parameters
-        ----------
-        share : array, any shape
-            Inside (0, 1).
-
-        Examples
-        --------
-        >>> median = np.array([0.5])
-        >>> prior("novelty_minutes").quantile(median).tolist()
-        [60.0]
-        """
+        """Values below which these shares, inside (0, 1) and of any shape, of the distribution lie."""
         if self.distribution == "constant":
             return np.full_like(share, self.location)
         if self.distribution == "beta":
@@ -134,18 +122,7 @@ def _with_time_courses(row: Prior) -> Prior:
 
 
 def prior(quantity: str, *scopes: str) -> Prior:
-    """The prior of `quantity` for the first of `scopes`, or else ``any``, that the table has.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-
-    Examples
-    --------
-    >>> prior("heterogeneity").distribution
-    'halfnormal'
-    """
+    """The prior of `quantity` for the first of `scopes`, or else ``any``, that the table has."""
     rows = {row.scope: row for row in priors() if row.quantity == quantity}
     for scope in (*scopes, "any"):
         if scope in rows:
@@ -162,20 +139,11 @@ def outcome_prior(quantity: str, outcome: str) -> Prior:
 
 
 def stratified(number: int, stream: str, seed: int) -> Array:
-    """Shares in (0, 1), one from each of `number` equal slices, in random order.
+    """Shares in (0, 1), one from each of `number` equal slices, in random order, (number,).
 
     Order and places depend on `stream` and `seed` alone, so that a parameter or a study that is added moves
     no other draw. Only raw generator output is used, never a library's normal or shuffle, whose algorithms
     may change.
-
-    Returns
-    -------
-    (number,)
-
-    Examples
-    --------
-    >>> sorted((4 * stratified(4, "dose_exponent", seed=1)).astype(int).tolist())
-    [0, 1, 2, 3]
     """
     generator = np.random.Generator(np.random.PCG64([seed, zlib.crc32(stream.encode())]))
     order = np.argsort(np.argsort(generator.random(number), kind="stable"), kind="stable")
@@ -251,10 +219,7 @@ def _fatigue_below(fitness: Array, number: int, seed: int) -> Array:
 
 @dataclass(frozen=True)
 class GainPrior:
-    """Gains in the direction of benefit as a mean and loadings on independent standard normals.
-
-    ``R = mean + loadings z``, so that the covariance of the gains is loadings loadings'.
-    """
+    """Gains in the direction of benefit, ``R = mean + loadings z`` with z independent standard normals."""
 
     mean: Array  #: (component, outcome), SD of the population
     loadings: Array  #: (component, outcome, latent), SD of the population
@@ -285,12 +250,6 @@ def gain_prior() -> GainPrior:
 
     An outcome with a row of its own is not pooled with its family. Running in a direction is walking in that
     direction plus a difference of its own; every other component has an independent prior per outcome.
-
-    Examples
-    --------
-    >>> gains = gain_prior()
-    >>> gains.mean.shape == (len(modalities()), len(outcomes()))
-    True
     """
     components = list(modalities())
     mean = np.zeros((len(components), len(outcomes())))

@@ -181,16 +181,10 @@ def disagreement(one: Calibration, other: Calibration) -> float:
 
 
 def identity(evidence: Evidence, *, form: type[Design] = Design) -> dict[str, object]:
-    """Digests of all that a calibration reads, and a mark of the model that reads it.
+    """Digests of all that a calibration reads, and a mark of the model (`form` of rows) that reads it.
 
     The mark is the mean log density of the rows under a few fixed draws of the priors: it moves with any
     change of how dose, time, link or noise turn parameters into predictions, whatever the code looks like.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    form : type of Design
-        How rows depend on the gains; the package's own if left out.
     """
     rows, mark = observations(evidence), ""
     if rows:
@@ -265,21 +259,12 @@ def _dataset(
 
 
 def thinning_order(values: Array) -> NDArray[np.intp]:
-    """Order draws so that the mean and spread of the first few stay near those of all.
+    """Permutation of draws (draw, quantity) whose first few have about the mean and spread of all.
 
     A user who asks for 50 of 1000 draws gets the first 50. In random order their means would be off by 1/7 of
     the posterior SD. Greedily, each next draw is the one that brings the running sums of the standardised
-    values and of their centred squares nearest to zero.
-
-    Parameters
-    ----------
-    values : (draw, quantity)
-        What should be balanced; quantities without spread are ignored.
-
-    Returns
-    -------
-    (draw,) of int
-        A permutation. Sums are of integers, so that it does not depend on a machine's last bits.
+    values and of their centred squares nearest to zero. Sums are of integers, so that it does not depend on a
+    machine's last bits; quantities without spread are ignored.
 
     Examples
     --------
@@ -307,13 +292,7 @@ def thinning_order(values: Array) -> NDArray[np.intp]:
 
 
 def default_folder() -> Path:
-    """The package's own folder of parameters, in a source checkout.
-
-    Raises
-    ------
-    InputError
-        If the package is installed elsewhere: its files are not to be rewritten in place.
-    """
+    """The package's own folder of parameters, in a source checkout; else InputError."""
     package = Path(__file__).resolve().parents[1]
     if not (package.parents[1] / "pyproject.toml").is_file():
         raise InputError(
@@ -324,13 +303,7 @@ def default_folder() -> Path:
 
 
 def check_folder(folder: Path, *, overwrite: bool = False) -> None:
-    """Refuse a folder that draws could not be written to, before any work is done.
-
-    Raises
-    ------
-    InputError
-        If `folder` is no folder, or a file to be written is something else and `overwrite` is not set.
-    """
+    """Refuse, before any work is done, a folder that draws could not be written to."""
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: make it first, or name another one")
     for path in (folder / name for name in FILES.values()):
@@ -351,21 +324,8 @@ def save(
 ) -> tuple[Path, ...]:
     """Write posterior and prior into an existing folder, each whole or not at all; returns their paths.
 
-    Parameters
-    ----------
-    calibration : Calibration
-    folder : Path
-    reference : Calibration, optional
-        Another fit to the same evidence, from which no gain may lie further than `LARGEST_DISAGREEMENT`.
-    overwrite : bool
-        Whether files that hold something else are replaced.
-
-    Raises
-    ------
-    InputError
-        As `check_folder`.
-    RunError
-        If the sampler failed its diagnostics, the fits disagree, or the file system refuses.
+    Refuses what failed its diagnostics, and gains further than `LARGEST_DISAGREEMENT` from those of
+    `reference`, another fit to the same evidence.
     """
     check_folder(folder, overwrite=overwrite)
     if calibration.diagnostics is not None:
@@ -397,14 +357,7 @@ def _write_netcdf(data: xr.Dataset, path: Path) -> None:
 
 
 def check_page(path: Path, title: str, *, overwrite: bool = False) -> None:
-    """Refuse to write a page where its folder is missing or another file stands.
-
-    Raises
-    ------
-    InputError
-        If the folder is missing, or `path` is a file that does not begin with `title` and `overwrite` is not
-        set.
-    """
+    """Refuse a page whose folder is missing, or whose place holds a file that begins with no such title."""
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is no folder: make it first, or name another place for the page")
     if path.exists() and not overwrite and not _begins_with(path, title):

@@ -150,13 +150,7 @@ def sampler_available() -> bool:
 
 
 def require_numpyro() -> ModuleType:
-    """Import numpyro.
-
-    Raises
-    ------
-    MissingExtraError
-        With the command that installs it.
-    """
+    """Import numpyro; MissingExtraError names the command that installs it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # arviz announces its next version whenever it is imported
@@ -205,18 +199,8 @@ def sample(
 ) -> tuple[Array, Nuisances, Diagnostics]:
     """Run four chains and take `draws` evenly from all of them.
 
-    Latent normals and constants that no row depends on are drawn from their priors.
-
-    Returns
-    -------
-    latent : (draw, latent)
-    nuisances : Nuisances
-    diagnostics : Diagnostics
-
-    Raises
-    ------
-    MissingExtraError
-        If numpyro is not installed.
+    Latent normals and constants that no row depends on are drawn from their priors. Returns latent normals
+    (draw, latent), nuisances and diagnostics.
     """
     sampler = Sampler.of(design, gains, warmup=warmup, kept=kept, reported=reported, weight=weight)
     sites, divergences = sampler.run([design.values] * CHAINS, [seed + chain for chain in range(CHAINS)])

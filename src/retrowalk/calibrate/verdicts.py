@@ -164,14 +164,8 @@ def fit_exactly(
 ) -> tuple[Array, Nuisances, float]:
     """Importance-weighted draws of the nuisances from their priors, and the gains in closed form.
 
-    Verdicts, with a `weight` above 0, weigh `candidates` draws of the fit to numbers once more.
-
-    Returns
-    -------
-    latent : (draw, latent)
-    nuisances : Nuisances
-    size : float
-        Effective number of independent draws.
+    Verdicts, with a `weight` above 0, weigh `candidates` draws of the fit to numbers once more. Returns
+    latent normals (draw, latent), nuisances and the effective number of independent draws.
     """
     design = Design(rows)
     pool = draw_nuisances(candidates, design.sources, seed)
@@ -196,10 +190,7 @@ def log_chances(
     sources: Sequence[str],
     seed: int,
 ) -> Array:
-    """Log probability of all verdicts given each draw of a fit to rows of `sources`, (draw,).
-
-    What only the verdicts' own studies depend on is drawn from the priors.
-    """
+    """Log probability of all verdicts given each draw of a fit to rows of `sources`, (draw,)."""
     design, number = Design(tuple(verdict.row for verdict in reported)), len(latent)
     wide = _with_sources(nuisances, list(sources), design.sources, seed)
     odds = prior("reporting").quantile(stratified(number, "reporting", seed))

@@ -84,14 +84,7 @@ class Predictive:
         return np.asarray(logsumexp(each, axis=0, b=self.weights[:, None]))
 
     def quantile(self, share: float) -> Array:
-        """Value below which a result falls with this probability, (row,); by bisection.
-
-        Examples
-        --------
-        >>> normal = Predictive(np.ones(1), np.zeros((1, 1)), np.ones((1, 1)))
-        >>> normal.quantile(0.95).round(3).tolist()
-        [1.645]
-        """
+        """Value below which a result falls with this probability, (row,); by bisection."""
         normal = self.mean + self.sd * ndtri(share)
         low, high = normal.min(axis=0), normal.max(axis=0)
         for _ in range(32):
@@ -179,13 +172,7 @@ def score(rows: Sequence[Observation], own: Predictions, model: Predictions, cou
 
 
 def coverage_band(number: int, share: float = 0.9) -> tuple[float, float]:
-    """Shares inside that 95 % of samples of `number` independent hits would show, exactly binomial.
-
-    Examples
-    --------
-    >>> coverage_band(20)
-    (0.75, 1.0)
-    """
+    """Shares inside that 95 % of samples of `number` independent hits would show, exactly binomial."""
     low, high = (float(binom.ppf(tail, number, share)) / number for tail in (0.025, 0.975))
     return low, high
 

@@ -53,11 +53,6 @@ def gain_row(outcome: str, plus: str, minus: str = "", *, se: float = 1.0) -> Ob
 
     The reference programme with everybody present, in SD of the population, so that its expected value is the
     gain itself. With `se` of a trial it is that trial.
-
-    Examples
-    --------
-    >>> gain_row("knee_pain", "walk_backward", "walk_forward").id
-    'gain/knee_pain/walk_backward-walk_forward'
     """
     names = tuple(name for name in (plus, minus) if name)
     days = np.array(REFERENCE_DAYS, dtype=np.float64)
@@ -135,14 +130,7 @@ def own_data(rows: tuple[Observation, ...], *, seed: int, candidates: int = 2000
 
 
 def correlated_pairs(gain: Array, labels: list[str]) -> Iterator[tuple[str, str, float]]:
-    """Pairs of gains (draw, gain) whose draws correlate more than `HIGH_CORRELATION` in size.
-
-    Examples
-    --------
-    >>> draws = np.array([[0.0, 0.0], [1.0, -1.0]])
-    >>> [(a, b, round(r, 2)) for a, b, r in correlated_pairs(draws, ["first", "second"])]
-    [('first', 'second', -1.0)]
-    """
+    """Pairs of gains (draw, gain) whose draws correlate more than `HIGH_CORRELATION` in size."""
     moving = np.flatnonzero(gain.std(axis=0) > 0)
     correlation = np.atleast_2d(np.corrcoef(gain[:, moving].T))
     for a, b in zip(*np.nonzero(np.triu(np.abs(correlation) > HIGH_CORRELATION, 1)), strict=True):
@@ -283,10 +271,9 @@ def with_verdicts(
     candidates: int = 4000,
     steps: int = 400,
 ) -> Variation:
-    """The fit with verdicts at this weight.
+    """The fit with verdicts at this weight, sampled with `steps` of warm-up and as many kept of each chain.
 
-    Sampled where the sampler is installed, with `steps` of warm-up and as many kept of each chain; else
-    `candidates` draws are weighed.
+    Where the sampler is not installed, `candidates` draws are weighed.
     """
     rows, reported, gains = observations(evidence), verdicts(evidence), gain_prior()
     if sampler_available():

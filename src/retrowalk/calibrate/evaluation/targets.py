@@ -17,12 +17,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
 
 from retrowalk.calibrate import SEED, Observation, Refits, observations, study_protocol
-from retrowalk.calibrate.evaluation.scoreboard import (
-    CANDIDATES,
-    Predictive,
-    Scoreboard,
-    coverage_band,
-)
+from retrowalk.calibrate.evaluation.scoreboard import CANDIDATES, Predictive, Scoreboard, coverage_band
 from retrowalk.catalogue import outcomes
 from retrowalk.evidence import Evidence, grade, load_evidence
 from retrowalk.parameters import load_posterior
