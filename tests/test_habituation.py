@@ -20,7 +20,7 @@ from retrowalk.calibrate import (
     habituation_rows,
     prior,
 )
-from retrowalk.calibrate.evaluation.parameters_page import oxygen_cost_section
+from retrowalk.calibrate.evaluation.pages import oxygen_cost_section
 from retrowalk.catalogue import outcomes
 from retrowalk.evidence import load_evidence
 from retrowalk.model.load import practised

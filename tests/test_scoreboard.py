@@ -14,6 +14,7 @@ from scipy.stats import binom, norm
 
 from cli_runner import retrowalk
 from retrowalk.calibrate import observations, read_studies
+from retrowalk.calibrate.evaluation.pages import KEYS, as_json, reason_lines
 from retrowalk.calibrate.evaluation.scoreboard import (
     RIVALS,
     Predictive,
@@ -25,7 +26,6 @@ from retrowalk.calibrate.evaluation.scoreboard import (
 )
 from retrowalk.calibrate.evaluation.sensitivity import gain_row
 from retrowalk.calibrate.evaluation.targets import reasons, simulate_results
-from retrowalk.calibrate.evaluation.validation_page import KEYS, as_json, reason_lines
 from retrowalk.cli import main
 from retrowalk.errors import DocumentError
 from retrowalk.evidence import Arm, Effect, Source, load_evidence

@@ -1,6 +1,6 @@
 """From published evidence to the parameters that ship with the package.
 
-The path of a published number: `observations` brings it to one scale, `likelihood` says how it depends on the
+The path of a published number: `published` brings it to one scale, `likelihood` says how it depends on the
 parameters and fits it exactly, `sampler` fits it by chains, `run` turns the fit into files. How good the fit
 is, and the pages that say so, is `retrowalk.calibrate.evaluation`.
 """
@@ -16,28 +16,22 @@ from retrowalk.calibrate.habituation import (
 )
 from retrowalk.calibrate.likelihood import (
     DOSE_FORMS,
+    FLOOR,
     Design,
     LinearDose,
     LinearModel,
     NoDose,
     ProgrammeTotal,
     Refits,
+    Verdict,
+    VerdictScores,
     effective_size,
+    fit_exactly,
     log_evidence,
     normalised,
     resample,
-)
-from retrowalk.calibrate.observations import (
-    Observation,
-    StudyProtocol,
-    benefit_sign,
-    digest,
-    exposure,
-    natural_change,
-    observation,
-    observations,
-    read_studies,
-    study_protocol,
+    score_verdicts,
+    verdicts,
 )
 from retrowalk.calibrate.priors import (
     GainPrior,
@@ -53,6 +47,18 @@ from retrowalk.calibrate.priors import (
     stratified,
     time_constants,
 )
+from retrowalk.calibrate.published import (
+    Observation,
+    StudyProtocol,
+    benefit_sign,
+    digest,
+    exposure,
+    natural_change,
+    observation,
+    observations,
+    read_studies,
+    study_protocol,
+)
 from retrowalk.calibrate.run import (
     SEED,
     Calibration,
@@ -67,7 +73,6 @@ from retrowalk.calibrate.run import (
     thinning_order,
 )
 from retrowalk.calibrate.sampler import Diagnostics, Sampler, sample, sampler_available
-from retrowalk.calibrate.verdicts import FLOOR, Verdict, VerdictScores, fit_exactly, score_verdicts, verdicts
 
 __all__ = [
     "DOSE_FORMS", "FLOOR", "OXYGEN_COSTS", "SEED", "Calibration", "Design", "Diagnostics", "GainPrior",

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.calibrate.likelihood import LinearModel, log_evidence, normalised
-from retrowalk.calibrate.observations import StudyProtocol, exposure, study_protocol
 from retrowalk.calibrate.priors import GainPrior, Nuisances, calibration_table, normals, prior, stratified
+from retrowalk.calibrate.published import StudyProtocol, exposure, study_protocol
 from retrowalk.catalogue import baseline, modalities, outcomes
 from retrowalk.evidence import Arm, Evidence
 from retrowalk.model.links import Link

@@ -17,9 +17,8 @@ from jax import Array
 from jax.scipy.special import ndtr, ndtri
 from numpy.typing import NDArray
 
-from retrowalk.calibrate.likelihood import Design, LinearModel
+from retrowalk.calibrate.likelihood import FLOOR, Design, LinearModel, Verdict
 from retrowalk.calibrate.priors import GainPrior, Prior, outcome_prior, prior
-from retrowalk.calibrate.verdicts import FLOOR, Verdict
 from retrowalk.catalogue import outcomes
 from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS
 

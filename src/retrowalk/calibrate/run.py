@@ -26,11 +26,17 @@ from retrowalk.calibrate.habituation import (
     expected_falls,
     fit_habituation,
 )
-from retrowalk.calibrate.likelihood import Design, log_evidence
-from retrowalk.calibrate.observations import Observation, benefit_sign, digest, observations
+from retrowalk.calibrate.likelihood import (
+    CANDIDATES,
+    Design,
+    fit_exactly,
+    log_evidence,
+    score_verdicts,
+    verdicts,
+)
 from retrowalk.calibrate.priors import GainPrior, Nuisances, draw_nuisances, gain_prior, normals, priors
+from retrowalk.calibrate.published import Observation, benefit_sign, digest, observations
 from retrowalk.calibrate.sampler import Diagnostics, require_numpyro, sample
-from retrowalk.calibrate.verdicts import CANDIDATES, fit_exactly, score_verdicts, verdicts
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.errors import InputError, RunError
 from retrowalk.evidence import Evidence, load_evidence

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from retrowalk.calibrate.likelihood import Design
+from retrowalk.calibrate.likelihood import Design, Verdict
 from retrowalk.calibrate.priors import GainPrior, Nuisances, draw_nuisances
-from retrowalk.calibrate.verdicts import Verdict
 from retrowalk.errors import MissingExtraError, RunError
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def calibrate(
     fitted instead, and how well they are found is written to FILE.md.
     """
     from retrowalk import calibrate as fitting
-    from retrowalk.calibrate.evaluation import parameters_page
+    from retrowalk.calibrate.evaluation import pages
     from retrowalk.calibrate.evaluation import sbc as known_parameters
 
     seed = fitting.SEED if seed is None else seed
@@ -50,7 +50,7 @@ def calibrate(
     folder = fitting.default_folder() if output is None else output
     fitting.check_folder(folder, overwrite=overwrite)
     if report is not None:
-        fitting.check_page(report, parameters_page.TITLE, overwrite=overwrite)
+        fitting.check_page(report, pages.TITLE, overwrite=overwrite)
     calibration = fitting.calibrate(seed=seed, method="exact" if exact else "nuts")
     say(_sentence(calibration))
     reference = None
@@ -62,7 +62,7 @@ def calibrate(
         distance = fitting.disagreement(calibration, reference)
         say(f"gains agree with the fit without a sampler to {distance:.2f} posterior SD")
     if report is not None:
-        fitting.save_page(parameters_page.parameters_page(calibration), report)
+        fitting.save_page(pages.parameters_page(calibration), report)
         paths = (*paths, report)
     emit(*map(str, paths))
 
@@ -95,7 +95,7 @@ def validate(as_json: bool, studies: Path | None, leave_one_out: bool, report: P
     and effects.csv.
     """
     from retrowalk.calibrate import save_page
-    from retrowalk.calibrate.evaluation import targets, validation_page
+    from retrowalk.calibrate.evaluation import pages, targets
     from retrowalk.calibrate.evaluation.scoreboard import package_board
 
     if studies is not None and report is not None:
@@ -109,12 +109,12 @@ def validate(as_json: bool, studies: Path | None, leave_one_out: bool, report: P
         held = targets.targets(left_out)
         if report is not None:
             other = package_board() if leave_one_out else board
-            page = validation_page.as_markdown((left_out, other), held, targets.reasons(left_out))
+            page = pages.validation_page((left_out, other), held, targets.reasons(left_out))
             save_page(page, report)
     if as_json:
-        emit_json(validation_page.as_json(board, held))
+        emit_json(pages.as_json(board, held))
     else:
-        emit(*validation_page.as_text(board, held).split("\n"))
+        emit(*pages.as_text(board, held).split("\n"))
 
 
 def _user_board(folder: Path) -> Scoreboard:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from retrowalk.words import CENTRAL_90
+
+
+def section(title: str, *parts: str | Iterable[str]) -> Iterator[str]:
+    """Lines of a section of a page: its heading and each paragraph or table, with empty lines before them.
+
+    Examples
+    --------
+    >>> list(section("Gains", "More is better."))
+    ['', '## Gains', '', 'More is better.']
+    """
+    for part in (f"## {title}", *parts):
+        yield ""
+        yield from (part,) if isinstance(part, str) else part
 
 
 def number_text(value: float) -> str:
