@@ -30,8 +30,7 @@ from retrowalk.model.load import practised
 from retrowalk.tables import Row
 
 Array = NDArray[np.float64]
-#: Candidates that are weighed for each draw of the main fit.
-CANDIDATES = 400
+CANDIDATES = 400  #: candidates that are weighed for each draw of the main fit
 OXYGEN_COSTS = ("oxygen_cost_forward", "oxygen_cost_backward")
 
 

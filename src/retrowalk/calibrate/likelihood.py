@@ -42,10 +42,8 @@ from retrowalk.model.dose import REFERENCE_DAYS
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
-#: Draws of the nuisances handled at a time, so that memory stays small.
-CHUNK = 500
-#: Draws of the nuisances that the exact fit weighs.
-CANDIDATES = 20_000
+CHUNK = 500  #: draws of the nuisances handled at a time, so that memory stays small
+CANDIDATES = 20_000  #: draws of the nuisances that the exact fit weighs
 
 
 # -- rows as straight lines in the gains
@@ -360,12 +358,9 @@ class Refits:
 
 # -- verdicts
 
-#: Power to which the probability of a verdict enters.
-WEIGHT = 0.3
-#: Probabilities nearer to 0 or 1 than this are not believed.
-FLOOR = 0.01
-#: Odds of reporting that are weighed.
-GRID = 24
+WEIGHT = 0.3  #: power to which the probability of a verdict enters
+FLOOR = 0.01  #: probabilities nearer to 0 or 1 than this are not believed
+GRID = 24  #: odds of reporting that are weighed
 
 
 @dataclass(frozen=True)

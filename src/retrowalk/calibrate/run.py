@@ -43,16 +43,12 @@ from retrowalk.evidence import Evidence, load_evidence
 
 Array = NDArray[np.float64]
 SEED, DRAWS = 20190412, 1000
-#: Steps of each chain.
-WARMUP, KEPT = 300, 700
-#: Draws that are weighed to decide whether verdicts enter.
-VERDICT_CANDIDATES = 1500
+WARMUP, KEPT = 300, 700  #: steps of each chain
+VERDICT_CANDIDATES = 1500  #: draws that are weighed to decide whether verdicts enter
 #: Posterior SDs that a gain of the sampler may lie from that of the fit without one.
 LARGEST_DISAGREEMENT = 0.5
-#: Raised whenever the same evidence, priors and seed would give other draws.
-CALIBRATION_VERSION = "3"
-#: Fixed draws of the priors under which the model is held against the rows.
-MARK_DRAWS = 4
+CALIBRATION_VERSION = "3"  #: raised whenever the same evidence, priors and seed would give other draws
+MARK_DRAWS = 4  #: fixed draws of the priors under which the model is held against the rows
 METHOD = {
     "nuts": (
         "Time constants, dose exponent, heterogeneity, true doses and SMD denominators by the no-U-turn "

@@ -33,8 +33,7 @@ Array = NDArray[np.float64]
 CHAINS = 4
 #: Half the width of the box around 0 from which a chain starts, where all parameters are unbounded.
 START = 1.0
-#: Nuisances that each outcome has its own of.
-BY_OUTCOME = ("tau_fitness", "tau_fatigue", "fatigue_fraction")
+BY_OUTCOME = ("tau_fitness", "tau_fatigue", "fatigue_fraction")  #: nuisances that each outcome has its own of
 
 
 @dataclass(frozen=True)

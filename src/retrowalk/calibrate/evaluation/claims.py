@@ -10,66 +10,36 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
-from retrowalk.calibrate import Calibration, benefit_sign, calibrate, normals
-from retrowalk.calibrate.evaluation import mean_and_range
+from retrowalk.calibrate import Calibration, benefit_sign, calibrate, calibration_table, normals
+from retrowalk.calibrate.evaluation import mean_and_range, section
 from retrowalk.calibrate.evaluation.targets import knee_chances
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import Evidence, grade, load_evidence, studied
 from retrowalk.parameters import load_posterior, posterior_digest
-from retrowalk.tables import markdown_table
+from retrowalk.tables import Row, markdown_table
 from retrowalk.words import CENTRAL_90
 
 Array = NDArray[np.float64]
-#: What counts as a small effect on cognition [SD].
-SMALL = 0.2
+SMALL = 0.2  #: what counts as a small effect on cognition [SD]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One claim about walking backward: what it says, its outcomes, and what no study here can carry."""
+class Claim(Row):
+    """One row of `claims.csv`: what a claim says, its outcomes, and what no study here can carry."""
 
     title: str
     text: str
     outcomes: tuple[str, ...]
     unsupported: str
 
+    @field_validator("outcomes", mode="before")
+    @classmethod
+    def _split(cls, cell: str) -> list[str]:
+        return cell.split()
 
-CLAIMS = (
-    Claim(
-        "Muscle", "Walking backward strengthens the front of the thigh.", ("quadriceps_strength",),
-        "That the reason is another kind of muscle work: this was seen in running, not in a "
-        "training trial. The "
-        "one trial matched for intensity had seven people per arm; another saw both directions do the same.",
-    ),
-    Claim(
-        "Balance and gait", "It improves balance, stride and walking speed.",
-        ("balance", "stride_length", "walking_speed", "backward_walking_speed", "timed_up_and_go"),
-        "That direction itself does it wherever backward walking was added to other care and so was more "
-        "training; and that patients' results hold for healthy people.",
-    ),
-    Claim(
-        "Heart, lungs and body composition", "It raises fitness and lowers body fat more than "
-        "walking forward.",
-        ("vo2max", "body_fat", "oxygen_cost_forward", "oxygen_cost_backward"),
-        "That the fall of oxygen cost by 30 % is fitness: another trial saw 2.5 %, practice alone took 19 % "
-        "off in a third, and these changes are fitted apart from all else, as practice and fitness. The "
-        "fall of body fat by 2.4 is read as points; its control did nothing, and another trial saw no "
-        "change.",
-    ),
-    Claim(
-        "Knee", "It relieves knee osteoarthritis.", ("knee_pain", "disability"),
-        "That it is better than walking forward: every arm had physiotherapy, and a later "
-        "article says that the largest trial found no significant difference between directions. That "
-        "statement is in no fit; simulated trials of that size agree with it (`retrowalk validate`).",
-    ),
-    Claim(
-        "Brain", "It sharpens thinking and memory.", ("cognition",),
-        "Any effect of training: there are only effects of a few steps, and a preregistered "
-        "replication of one "
-        "found nothing. The model's gain is centred on zero and stays there.",
-    ),
-)  # fmt: skip
+
+CLAIMS = calibration_table("claims.csv", Claim)
 
 
 # -- posterior predictive checks
@@ -88,24 +58,31 @@ class Check:
 
 def predictive_checks(calibration: Calibration, claims: Sequence[Claim] = CLAIMS) -> tuple[Check, ...]:
     """Checks of the claims, from a fit to the package's tables."""
-    pooled = (_pooled_results(calibration, claim) for claim in claims)
-    single = (_oxygen_costs(calibration), _knee_trial(calibration), _cognition(calibration))
-    return (*(check for check in pooled if check), *(check for part in single for check in part))
+    checks = [*_pooled_results(calibration, claims), *_oxygen_costs(calibration)]
+    published = {"usual care": "significant", "forward walking": "not significant"}
+    for outcome, other, after, _ in knee_chances(load_evidence(), calibration.seed, 3000):
+        chance = after if other == "usual care" else 1.0 - after
+        what = f"trial of that size, {outcomes()[outcome].label.lower()}, against {other}"
+        checks.append(Check("Knee", what, published[other], f"so in {chance:.0%} of trials"))
+    gain = calibration.posterior["gain"].sel(component="walk_backward", outcome="cognition").values
+    shares = f"{np.mean(gain > SMALL):.1%}; {np.mean(gain < -SMALL):.1%} of draws"
+    what = f"gain of training above {SMALL:g} SD; below -{SMALL:g} SD"
+    return (*checks, Check("Brain", what, "no number", shares))
 
 
-def _pooled_results(calibration: Calibration, claim: Claim) -> Check | None:
+def _pooled_results(calibration: Calibration, claims: Sequence[Claim]) -> Iterator[Check]:
     """Precision-weighted mean of all rows on backward training, published and replicated."""
     backward = [i for i, row in enumerate(modalities().values()) if row.direction == "backward"]
-    some = [i for i, row in enumerate(calibration.rows)
-            if row.outcome in claim.outcomes and row.protocols[0].loads[backward].any()]  # fmt: skip
-    if not some:
-        return None
-    weight = np.array([calibration.rows[i].se ** -2.0 for i in some])
-    weight /= weight.sum()
-    published = float(weight @ np.array([calibration.rows[i].value for i in some]))
-    again = calibration.replicated[:, some] @ weight
-    what = f"mean of {len(some)} results with backward training, by precision"
-    return _check(claim.title, what, published, again, "+.2f", "SD")
+    for claim in claims:
+        some = [i for i, row in enumerate(calibration.rows)
+                if row.outcome in claim.outcomes and row.protocols[0].loads[backward].any()]  # fmt: skip
+        if some:
+            weight = np.array([calibration.rows[i].se ** -2.0 for i in some])
+            weight /= weight.sum()
+            published = float(weight @ np.array([calibration.rows[i].value for i in some]))
+            what = f"mean of {len(some)} results with backward training, by precision"
+            again = calibration.replicated[:, some] @ weight
+            yield _check(claim.title, what, published, again, "+.2f", "SD")
 
 
 def _check(claim: str, what: str, published: float, again: Array, form: str, unit: str) -> Check:
@@ -120,42 +97,25 @@ def _oxygen_costs(calibration: Calibration) -> Iterator[Check]:
     shocks = normals(len(calibration.falls), [f"again/{row.id}" for row in costs], calibration.seed)
     again = calibration.falls + calibration.habituation.draw_noise(costs, shocks)
     for i, row in enumerate(costs):
-        what = (
-            f"fall of oxygen cost, {row.id.partition('/')[0]}, "
-            f"{outcomes()[row.outcome].label.partition(', ')[2]}"
-        )
+        way = outcomes()[row.outcome].label.partition(", ")[2]
+        what = f"fall of oxygen cost, {row.id.partition('/')[0]}, {way}"
         published, fall = float(-100.0 * np.expm1(-row.value)), -100.0 * np.expm1(-again[:, i])
         yield _check("Heart, lungs and body composition", what, published, fall, ".1f", "%")
 
 
-def _knee_trial(calibration: Calibration) -> Iterator[Check]:
-    published = {"usual care": "significant", "forward walking": "not significant"}
-    for outcome, other, after, _ in knee_chances(load_evidence(), calibration.seed, 3000):
-        chance = after if other == "usual care" else 1.0 - after
-        what = f"trial of that size, {outcomes()[outcome].label.lower()}, against {other}"
-        yield Check("Knee", what, published[other], f"so in {chance:.0%} of trials")
-
-
-def _cognition(calibration: Calibration) -> Iterator[Check]:
-    gain = calibration.posterior["gain"].sel(component="walk_backward", outcome="cognition").values
-    yield Check("Brain", f"gain of training above {SMALL:g} SD; below -{SMALL:g} SD", "no number",
-                f"{np.mean(gain > SMALL):.1%}; {np.mean(gain < -SMALL):.1%} of draws")  # fmt: skip
-
-
 def check_lines(checks: Sequence[Check]) -> Iterator[str]:
     """The section of the page on predictive checks."""
-    yield from ("", "## Would the model bring back what was published?", "")
-    yield (
+    return section(
+        "Would the model bring back what was published?",
         "Results simulated from the fitted model for the same trials, with new people and new differences "
         "between studies, beside what was published; more is better. p: share of simulations at or above "
         "the published number; near 0 or 1 the model cannot have made it. These data were fitted, so this "
-        "is a check of the model's form and no test of its predictions (`results/validation.md` is)."
-    )
-    yield ""
-    yield from markdown_table(
-        ("claim", "what", "published", "simulated (90 %)", "p"),
-        [[row.claim, row.what, row.published, row.replicated, "" if row.p is None else f"{row.p:.2f}"]
-         for row in checks],
+        "is a check of the model's form and no test of its predictions (`results/validation.md` is).",
+        markdown_table(
+            ("claim", "what", "published", "simulated (90 %)", "p"),
+            [[row.claim, row.what, row.published, row.replicated, "" if row.p is None else f"{row.p:.2f}"]
+             for row in checks],
+        ),
     )  # fmt: skip
 
 
@@ -173,15 +133,19 @@ def evidence_page() -> str:
     ]  # fmt: skip
     evidence, known = load_evidence(), studied("walk_backward")
     for claim in CLAIMS:
-        lines += ["", f"## {claim.title}", "", f"**Claimed.** {claim.text}", ""]
-        lines += [f"**Studies say.** {_studies(evidence, claim)}", "", "**The model concludes.**", ""]
-        lines += [f"- {_conclusion(name)}" for name in claim.outcomes]
-        lines += ["", f"**Refused.** {claim.unsupported}"]
+        lines += section(
+            claim.title,
+            f"**Claimed.** {claim.text}",
+            f"**Studies say.** {_studies(evidence, claim)}",
+            "**The model concludes.**",
+            [f"- {_conclusion(name)}" for name in claim.outcomes],
+            f"**Refused.** {claim.unsupported}",
+        )
     lines += check_lines(predictive_checks(calibrate()))
     ranges = ((known.minutes, "min a session"), (known.weeks, "weeks"), (known.speed, "m/s"))
     words = ", ".join(f"{limits[0]:g} to {limits[1]:g} {unit}" for limits, unit in ranges if limits)
     where = f"Backward walking: {known.arms} training arms, {words}. Anything beyond is extrapolation."
-    return "\n".join([*lines, "", "## Where it was studied", "", where, ""])
+    return "\n".join([*lines, *section("Where it was studied", where), ""])
 
 
 def _studies(evidence: Evidence, claim: Claim) -> str:
@@ -203,20 +167,16 @@ def _conclusion(name: str) -> str:
     gain = load_posterior()["gain"].sel(outcome=name) * benefit_sign(name)
     backward = gain.sel(component="walk_backward").values
     difference = backward - gain.sel(component="walk_forward").values
-    return (
-        f"{outcomes()[name].label}: backward {_signed(backward)}; backward less forward "
-        f"{_signed(difference)}, {_certainty(float((difference > 0).mean()))} "
-        f"(evidence: {grade('walk_backward', name).replace('_', ' ')})."
-    )
-
-
-def _certainty(share: float) -> str:
+    share = float((difference > 0).mean())
     held = "more than 99 %" if share > 0.99 else f"{share:.0%}"
-    if 0.1 < share < 0.9:
-        return f"open which is better ({held} of draws for backward)"
     word = "backward" if share >= 0.5 else "forward"
     strength = "likely" if 0.025 < share < 0.975 else "very likely, given this model,"
-    return f"{strength} {word} ({held} of draws for backward)"
+    verdict = "open which is better" if 0.1 < share < 0.9 else f"{strength} {word}"
+    return (
+        f"{outcomes()[name].label}: backward {_signed(backward)}; backward less forward "
+        f"{_signed(difference)}, {verdict} ({held} of draws for backward) "
+        f"(evidence: {grade('walk_backward', name).replace('_', ' ')})."
+    )
 
 
 def _signed(draws: Array) -> str:

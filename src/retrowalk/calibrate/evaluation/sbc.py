@@ -37,12 +37,9 @@ from retrowalk.evidence import load_evidence
 from retrowalk.tables import markdown_table
 
 Array = NDArray[np.float64]
-#: Draws of each posterior, and bins of their ranks.
-DRAWS, BINS = 99, 10
-#: Steps of the one chain per base: every fifth of those kept is a draw.
-WARMUP, THIN = 300, 5
-#: Made-up evidence bases for the sampler and for the fit without it.
-SAMPLED, EXACT = 100, 400
+DRAWS, BINS = 99, 10  #: draws of each posterior, and bins of their ranks
+WARMUP, THIN = 300, 5  #: steps of the one chain per base: every fifth of those kept is a draw
+SAMPLED, EXACT = 100, 400  #: made-up evidence bases for the sampler and for the fit without it
 TITLE = "# Simulation-based calibration"
 #: Latent normals and nuisances of one posterior, (draw, ...), from values and the number of the base.
 Fit = Callable[[Array, int], tuple[Array, Nuisances]]

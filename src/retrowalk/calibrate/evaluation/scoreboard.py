@@ -22,20 +22,18 @@ from retrowalk.calibrate import (
     Nuisances,
     Observation,
     Refits,
-    StudyProtocol,
     gain_prior,
     observation,
+    observations,
 )
 from retrowalk.catalogue import modalities, outcomes
-from retrowalk.evidence import Effect, Evidence, load_evidence
+from retrowalk.evidence import Evidence, load_evidence
 from retrowalk.words import QUANTILES
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
-#: Draws that together weigh less than this are left out of a mixture.
-NEGLIGIBLE = 1e-6
-#: Draws of the nuisances that are weighed for each fit.
-CANDIDATES = 6000
+NEGLIGIBLE = 1e-6  #: draws that together weigh less than this are left out of a mixture
+CANDIDATES = 6000  #: draws of the nuisances that are weighed for each fit
 
 
 # -- predictions
@@ -202,10 +200,18 @@ def rival_refits(
     - ``random_effects``: walking or running of either direction and any dose does the same, one mean per
       outcome, as wide before the fit as the model's gain of backward walking; other training likewise.
     """
+    gains = gains or gain_prior()
+    mean, loadings, names = gains.mean.copy(), gains.loadings.copy(), list(modalities())
+    if name == "no_effect":
+        gains = dataclasses.replace(gains, mean=0.0 * mean, loadings=0.0 * loadings)
+    elif name == "backward_is_forward":
+        for pair in zip(FORWARD, BACKWARD, strict=True):
+            forward, backward = map(names.index, pair)
+            mean[backward], loadings[backward] = mean[forward], loadings[forward]
+        gains = dataclasses.replace(gains, mean=mean, loadings=loadings)
+    elif name == "random_effects":
+        gains = _one_mean(gains)
     design = _TrainedOrNot(rows) if name == "random_effects" else Design(rows)
-    alter = {"no_effect": _no_effect, "backward_is_forward": _tied_directions, "random_effects": _one_mean}
-    own = gains or gain_prior()
-    gains = alter[name](own) if name in alter else own
     return Refits.of(design, seed=seed, candidates=candidates, gains=gains)
 
 
@@ -213,35 +219,15 @@ class _TrainedOrNot(Design):
     """Rows that depend on what was trained, whatever its dose and direction."""
 
     def row_exposure(self, row: Observation, place: int, nuisances: Nuisances) -> Array:
-        walked, trained = _walked(), self._trained(row.protocols[0])
-        if len(row.protocols) > 1:
+        walked = np.array([name in FORWARD + BACKWARD for name in modalities()])
+        loaded = np.array([protocol.loads > 0 for protocol in row.protocols])
+        each = np.where(walked, 0.0, loaded)
+        each[:, list(modalities()).index("walk_forward")] = (loaded & walked).any(axis=1)
+        trained = each[0]
+        if len(each) > 1:
             # a contrast is one number, whether against rest, other care or the other direction
-            trained = np.where(walked, trained, trained * (1.0 - self._trained(row.protocols[1])))
+            trained = np.where(walked, trained, trained * (1.0 - each[1]))
         return np.broadcast_to(trained, (nuisances.dose.shape[0], trained.size))
-
-    def _trained(self, protocol: StudyProtocol) -> Array:
-        trained = (protocol.loads > 0).astype(np.float64)
-        any_walking = trained[_walked()].any()
-        trained[_walked()] = 0.0
-        trained[list(modalities()).index("walk_forward")] = float(any_walking)
-        return trained
-
-
-def _walked() -> NDArray[np.bool_]:
-    return np.array([name in FORWARD + BACKWARD for name in modalities()])
-
-
-def _no_effect(own: GainPrior) -> GainPrior:
-    return dataclasses.replace(own, mean=0.0 * own.mean, loadings=0.0 * own.loadings)
-
-
-def _tied_directions(own: GainPrior) -> GainPrior:
-    mean, loadings = own.mean.copy(), own.loadings.copy()
-    names = list(modalities())
-    for pair in zip(FORWARD, BACKWARD, strict=True):
-        forward, backward = map(names.index, pair)
-        mean[backward], loadings[backward] = mean[forward], loadings[forward]
-    return dataclasses.replace(own, mean=mean, loadings=loadings)
 
 
 def _one_mean(own: GainPrior) -> GainPrior:
@@ -254,8 +240,7 @@ def _one_mean(own: GainPrior) -> GainPrior:
     loadings[forward, each, own.loadings.shape[2] + each] = width
     mean = own.mean.copy()
     mean[forward] = own.mean[backward]
-    keys = (*own.keys, *(f"mean/{name}" for name in outcomes()))
-    return dataclasses.replace(own, mean=mean, loadings=loadings, keys=keys)
+    return GainPrior(mean, loadings, (*own.keys, *(f"mean/{name}" for name in outcomes())))
 
 
 # -- the scoreboard
@@ -293,11 +278,6 @@ class Scoreboard:
     predictions: dict[str, Predictions] = field(repr=False)
 
 
-def is_predicted(effect: Effect) -> bool:
-    """Whether a row of the evidence stands on the package's scoreboard."""
-    return effect.role == "fit" or (effect.role == "check" and effect.value is not None)
-
-
 def package_board(
     *,
     leave_one_out: bool = False,
@@ -313,7 +293,8 @@ def package_board(
     never fitted and count in no score.
     """
     tables = evidence or load_evidence()
-    effects = [effect for effect in tables.effects if is_predicted(effect)]
+    effects = [effect for effect in tables.effects
+               if effect.role == "fit" or (effect.role == "check" and effect.value is not None)]  # fmt: skip
     rows = tuple(observation(tables, effect) for effect in effects)
     fitted = np.flatnonzero([effect.role == "fit" for effect in effects])
     everything = np.arange(len(rows))
@@ -342,7 +323,7 @@ def user_board(
     `known_as` names sources of the package that are the same trials; they are left out of the fit.
     """
     tables = evidence or load_evidence()
-    own = tuple(observation(tables, effect) for effect in tables.effects if effect.role == "fit")
+    own = observations(tables)
     used = _without(own, np.arange(len(own)), set(known_as))
     wanted = np.arange(len(own), len(own) + len(rows))
     every = (*own, *rows)

@@ -28,6 +28,7 @@ from retrowalk.calibrate import (
     sampler_available,
     verdicts,
 )
+from retrowalk.calibrate.evaluation import section
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import Evidence, load_evidence
 from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS
@@ -37,12 +38,9 @@ Array = NDArray[np.float64]
 #: Outcomes of the five claims: knee, muscle, balance and gait, heart and fat, brain.
 CLAIMED = ("knee_pain", "disability", "quadriceps_strength", "balance", "stride_length", "walking_speed",
            "vo2max", "body_fat", "cognition")  # fmt: skip
-#: People per arm of a further trial.
-FURTHER = 40
-#: Correlation beyond which the evidence hardly tells two gains apart.
-HIGH_CORRELATION = 0.9
-#: Fewer effective draws than this make no estimate.
-ENOUGH = 30
+FURTHER = 40  #: people per arm of a further trial
+HIGH_CORRELATION = 0.9  #: correlation beyond which the evidence hardly tells two gains apart
+ENOUGH = 30  #: fewer effective draws than this make no estimate
 
 
 # -- headlines as rows
@@ -99,12 +97,11 @@ class OwnData:
 
     @property
     def contraction(self) -> float:
-        """1 - SD with its own rows / SD without them."""
+        """1 - SD with its own rows / SD without them; below a tenth the gain is prior-driven."""
         return 1.0 - self.after / self.without
 
     @property
     def prior_driven(self) -> bool:
-        """Whether its own rows narrow it by less than a tenth."""
         return self.contraction < 0.1
 
 
@@ -263,14 +260,9 @@ def second_reading(evidence: Evidence) -> Evidence:
 
 
 def with_verdicts(
-    evidence: Evidence,
-    heads: Sequence[Observation],
-    weight: float,
-    *,
-    seed: int,
-    candidates: int = 4000,
+    evidence: Evidence, heads: Sequence[Observation], weight: float, *, seed: int, candidates: int = 4000,
     steps: int = 400,
-) -> Variation:
+) -> Variation:  # fmt: skip
     """The fit with verdicts at this weight, sampled with `steps` of warm-up and as many kept of each chain.
 
     Where the sampler is not installed, `candidates` draws are weighed.
@@ -278,15 +270,9 @@ def with_verdicts(
     rows, reported, gains = observations(evidence), verdicts(evidence), gain_prior()
     if sampler_available():
         latent, nuisances, quality = sample(
-            Design(rows),
-            gains,
-            seed=seed,
-            draws=1000,
-            warmup=steps,
-            kept=steps,
-            reported=reported,
+            Design(rows), gains, seed=seed, draws=1000, warmup=steps, kept=steps, reported=reported,
             weight=weight,
-        )
+        )  # fmt: skip
         size = min(quality.ess_bulk, quality.ess_tail)
     else:
         latent, nuisances, size = fit_exactly(
@@ -306,15 +292,15 @@ def sensitivity_page(*, seed: int = SEED, candidates: int = 4000) -> str:
         size = one.effective_size
         label = one.label if size is None else f"{one.label} (worth {size:.0f} draws)"
         lines.append((label, cells if size is None or size >= ENOUGH else ["not resolved"] * len(cells)))
-    parts = [
-        "# Headlines under other decisions",
-        "",
+    backward, difference = (
+        markdown_table(("decision", *CLAIMED), [[label, *cells[first::2]] for label, cells in lines])
+        for first in (0, 1)
+    )
+    return "\n".join([
+        "# Headlines under other decisions", "",
         "Made by `python results/pages.py`. Mean and SD in SD of the population, reference programme. "
         "Verdicts enter as probabilities in the sampler where it is installed, else by weighing draws; what "
         f"is worth fewer than {ENOUGH} independent draws makes no estimate.",
-        "",
-    ]
-    for title, first in (("Backward less forward walking", 1), ("Backward walking", 0)):
-        rows = [[label, *cells[first::2]] for label, cells in lines]
-        parts += [f"## {title}", "", *markdown_table(("decision", *CLAIMED), rows), ""]
-    return "\n".join(parts)
+        *section("Backward less forward walking", difference),
+        *section("Backward walking", backward), "",
+    ])  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,9 @@ from retrowalk.parameters import load_posterior
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
-#: The trial of knee osteoarthritis whose own verdict on direction is in no fit.
-KNEE_TRIAL = "alghadir2019"
-#: As many as the shipped draws are chosen from.
-SEED_CANDIDATES = 20_000
-#: Simulated evidence bases that show what coverage a right model would have.
-BASES = 2000
+KNEE_TRIAL = "alghadir2019"  #: the trial of knee osteoarthritis whose own verdict on direction is in no fit
+SEED_CANDIDATES = 20_000  #: as many as the shipped draws are chosen from
+BASES = 2000  #: simulated evidence bases that show what coverage a right model would have
 
 
 @dataclass(frozen=True)
@@ -46,71 +43,55 @@ def targets(board: Scoreboard, *, seed: int = SEED, candidates: int = CANDIDATES
     """All targets; `board` must be one of leave-one-study-out."""
     evidence = load_evidence()
     number = len(observations(evidence))
-    parts = (
-        [_target("numeric rows in the likelihood", number, "at least 31", number >= 31, "{:d}")],
-        _of_left_out(board),
-        _of_knee_trial(evidence, seed, candidates),
-        _of_cognition(),
-        [_of_seeds(evidence, seed)],
-    )
-    return tuple(target for part in parts for target in part)
-
-
-def _target(name: str, value: float, limit: str, met: bool, form: str = "{:.2f}") -> Target:
-    return Target(name, form.format(value), limit, bool(met))
-
-
-def _of_left_out(board: Scoreboard) -> Iterator[Target]:
     own, prior = board.scores["retrowalk"], board.scores["prior"]
     mean, nothing = board.scores["random_effects"], board.scores["no_effect"]
     low, high = coverage_band(own.rows)
-    yield _target("left out: coverage of 90 % intervals", own.coverage_90, f"{low:.2f} to {high:.2f}",
-                  low <= own.coverage_90 <= high)  # fmt: skip
-    ratio = own.mean_width_90 / prior.mean_width_90
-    yield _target("left out: mean width / the priors'", ratio, "at most 0.75", ratio <= 0.75, "{:.3f}")
-    ratio = own.mean_width_90 / mean.mean_width_90
-    yield _target("left out: mean width / random-effects mean's", ratio, "at most 1", ratio <= 1.0, "{:.3f}")
-    for other, name, limit, least in (
-        (nothing, "no effect", "above 2 SE", 2.0),
-        (mean, "random-effects mean", "not below -2 SE", -2.0),
-    ):
-        value = f"{other.behind:+.1f} (SE {other.behind_se:.1f})"
-        met = other.behind > least * other.behind_se
-        yield Target(f"left out: log score above {name}", value, limit, met)
-    yield _target("left out: mean normal score of PIT", own.pit_mean_z, "-0.5 to 0.5",
-                  abs(own.pit_mean_z) <= 0.5)  # fmt: skip
-
-
-def _of_knee_trial(evidence: Evidence, seed: int, candidates: int) -> Iterator[Target]:
-    for outcome, other, after, before in knee_chances(evidence, seed, candidates):
-        control = other == "usual care"
-        yield Target(
+    of_prior, of_mean = (own.mean_width_90 / other.mean_width_90 for other in (prior, mean))
+    lead, lead_of_mean = (f"{other.behind:+.1f} (SE {other.behind_se:.1f})" for other in (nothing, mean))
+    gain = load_posterior()["gain"].sel(component="walk_backward", outcome="cognition").values
+    positive, graded = float((gain > 0).mean()), grade("walk_backward", "cognition")
+    moved = _shift_between_seeds(evidence, seed)
+    left_out = [
+        Target("numeric rows in the likelihood", f"{number}", "at least 31", number >= 31),
+        Target("left out: coverage of 90 % intervals", f"{own.coverage_90:.2f}", f"{low:.2f} to {high:.2f}",
+               low <= own.coverage_90 <= high),
+        Target("left out: mean width / the priors'", f"{of_prior:.3f}", "at most 0.75", of_prior <= 0.75),
+        Target("left out: mean width / random-effects mean's", f"{of_mean:.3f}", "at most 1", of_mean <= 1.0),
+        Target("left out: log score above no effect", lead, "above 2 SE",
+               nothing.behind > 2.0 * nothing.behind_se),
+        Target("left out: log score above random-effects mean", lead_of_mean, "not below -2 SE",
+               mean.behind > -2.0 * mean.behind_se),
+        Target("left out: mean normal score of PIT", f"{own.pit_mean_z:.2f}", "-0.5 to 0.5",
+               abs(own.pit_mean_z) <= 0.5),
+    ]  # fmt: skip
+    knee = [
+        Target(
             f"knee trial, {outcomes()[outcome].label.lower()}: chance of significance against {other}",
             f"{after:.2f} (priors alone {before:.2f})",
-            "at least 0.6" if control else "below 0.5",
-            after >= 0.6 if control else after < 0.5,
+            "at least 0.6" if other == "usual care" else "below 0.5",
+            after >= 0.6 if other == "usual care" else after < 0.5,
         )
+        for outcome, other, after, before in knee_chances(evidence, seed, candidates)
+    ]
+    return (
+        *left_out,
+        *knee,
+        Target("cognition: P(gain of backward walking above 0)", f"{positive:.2f}", "0.05 to 0.95",
+               0.05 <= positive <= 0.95),
+        Target("cognition: evidence grade", graded, "acute_only", graded == "acute_only"),
+        Target("three seeds: largest shift of a headline, posterior SD", f"{moved:.2f}", "below 0.1",
+               moved < 0.1),
+    )  # fmt: skip
 
 
-def _of_cognition() -> Iterator[Target]:
-    gain = load_posterior()["gain"].sel(component="walk_backward", outcome="cognition").values
-    share = float((gain > 0).mean())
-    yield _target("cognition: P(gain of backward walking above 0)", share, "0.05 to 0.95",
-                  0.05 <= share <= 0.95)  # fmt: skip
-    graded = grade("walk_backward", "cognition")
-    yield Target("cognition: evidence grade", graded, "acute_only", graded == "acute_only")
-
-
-def _of_seeds(evidence: Evidence, seed: int) -> Target:
-    """How far other seeds move the headline: the knee trial's expected contrasts."""
+def _shift_between_seeds(evidence: Evidence, seed: int) -> float:
+    """How far other seeds move the headline, the knee trial's expected contrasts [posterior SD]."""
     fitted = observations(evidence)
     wanted = [i for i, row in enumerate(fitted) if _is_knee_contrast(row)]
     refits = (Refits.of(fitted, seed=other, candidates=SEED_CANDIDATES) for other in range(seed, seed + 3))
     pairs = [one.predict(lambda _: True) for one in refits]
     moved = np.ptp([mean[wanted] for mean, _ in pairs], axis=0)
-    largest = float((moved / np.mean([sd[wanted] for _, sd in pairs], axis=0)).max())
-    return _target("three seeds: largest shift of a headline, posterior SD", largest, "below 0.1",
-                   largest < 0.1)  # fmt: skip
+    return float((moved / np.mean([sd[wanted] for _, sd in pairs], axis=0)).max())
 
 
 # -- the knee trial, simulated
@@ -194,33 +175,30 @@ def reasons(board: Scoreboard, *, seed: int = SEED, candidates: int = CANDIDATES
          for name in dict.fromkeys(sources.tolist())),
         key=lambda entry: -entry[1],
     )  # fmt: skip
-    carriers = _carriers([(name, gap) for name, gap, _ in excess])
+    total, reached, carriers = sum(gap for _, gap, _ in excess), 0.0, []
+    for name, gap, _ in excess:
+        if reached < 0.5 * total:
+            carriers.append(name)
+            reached += gap
     rest = ~np.isin(sources, carriers)
     everything = np.arange(len(rows))
     weights, _, _ = refits.fit(everything, everything[:1])
     noise = weights @ refits.noise_variance(in_fit)
     chance_50, chance_90 = _chances_of_coverage(board, refits, in_fit, seed)
+    place, knee = next((i, row) for i, row in enumerate(rows)
+                       if _is_knee_contrast(row) and row.outcome == "knee_pain")  # fmt: skip
+    expected, bar = float(refits.predict(lambda _: True)[0][place]), significance_bar(knee, load_evidence())
+    chances = (float(ndtr((true - bar) / knee.se)) for true in (knee.value, expected))
     return Reasons(
         excess=tuple(excess),
-        carriers=carriers,
+        carriers=tuple(carriers),
         ratio_without=float(width[rest].mean() / others[rest].mean()),
         floor=float((2.0 * ndtri(0.95) * np.sqrt(noise)).mean() / prior.mean()),
         chance_50=chance_50,
         chance_90=chance_90,
         classes=tuple(_classes(board)),
-        knee=_knee_pain(refits),
+        knee=(*(x * abs(knee.scale) for x in (knee.value, knee.se, expected)), *chances),
     )
-
-
-def _carriers(gaps: Sequence[tuple[str, float]]) -> tuple[str, ...]:
-    """The first names whose gaps add up to half of all or more."""
-    total, reached, names = sum(gap for _, gap in gaps), 0.0, []
-    for name, gap in gaps:
-        if reached >= 0.5 * total:
-            break
-        names.append(name)
-        reached += gap
-    return tuple(names)
 
 
 def _classes(board: Scoreboard) -> Iterator[tuple[str, int, float, float, float, float]]:
@@ -272,15 +250,3 @@ def simulate_results(refits: Refits, used: Indices, wanted: Indices, generator: 
     spread = (signal + noise)[:, wanted[:, None], wanted] - between @ known
     shocks = generator.standard_normal((BASES, wanted.size, 1))
     return np.asarray(mean[picked] + np.matmul(np.linalg.cholesky(spread), shocks)[:, :, 0])
-
-
-def _knee_pain(refits: Refits) -> tuple[float, float, float, float, float]:
-    place, row = next(
-        (i, row) for i, row in enumerate(refits.design.rows)
-        if _is_knee_contrast(row) and row.outcome == "knee_pain"
-    )  # fmt: skip
-    bar = significance_bar(row, load_evidence())
-    expected = float(refits.predict(lambda _: True)[0][place])
-    at_published, at_expected = (float(ndtr((true - bar) / row.se)) for true in (row.value, expected))
-    size = abs(row.scale)
-    return row.value * size, row.se * size, expected * size, at_published, at_expected
