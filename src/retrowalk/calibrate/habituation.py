@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from retrowalk.calibrate.likelihood import LinearModel, log_evidence, normalised
 from retrowalk.calibrate.priors import GainPrior, Nuisances, calibration_table, normals, prior, stratified
-from retrowalk.calibrate.published import StudyProtocol, exposure, study_protocol
-from retrowalk.catalogue import baseline, modalities, outcomes
-from retrowalk.evidence import Arm, Evidence
-from retrowalk.model.links import Link
+from retrowalk.calibrate.published import StudyProtocol, exposure, link_scale, study_protocol
+from retrowalk.catalogue import modalities, outcomes
+from retrowalk.evidence import Evidence
 from retrowalk.model.load import practised
 from retrowalk.tables import Row
 
@@ -102,30 +101,25 @@ def habituation_rows() -> tuple[HabituationRow, ...]:
 
 def cost_changes(evidence: Evidence) -> tuple[CostChange, ...]:
     """The published changes, those of `habituation.csv` that the tables hold, in its order."""
-    known = {effect.id for effect in evidence.effects}
-    return tuple(_change(evidence, row) for row in habituation_rows() if row.effect in known)
-
-
-def _change(evidence: Evidence, row: HabituationRow) -> CostChange:
-    effect = evidence.effect(row.effect)
-    arm = evidence.arm(effect.arm_a)
-    value = effect.value if row.per_cent is None else row.per_cent
-    error = effect.se if row.per_cent_se is None else row.per_cent_se
-    ratio = 1.0 + (value or 0.0) / 100.0
-    sessions = (arm.sessions_week or 0.0) * (arm.weeks or 0.0)
-    cell = baseline(effect.population, effect.outcome)
-    return CostChange(
-        id=effect.id, source=effect.source, outcome=effect.outcome, value=-float(np.log(ratio)),
-        se=(error or 0.0) / 100.0 / ratio, minutes=_backward_share(arm) * sessions * (arm.minutes or 0.0),
-        link_sd=Link("log", 0.0, None).from_moments(cell.mean, cell.sd)[1],
-        protocol=study_protocol(arm, effect.population, effect.days_after_last),
-    )  # fmt: skip
-
-
-def _backward_share(arm: Arm) -> float:
-    second = arm.second_share or 0.0
-    parts = ((arm.component, 1.0 - second), (arm.second_component, second))
-    return sum(share for name, share in parts if name and modalities()[name].direction == "backward")
+    known, changes = {effect.id: effect for effect in evidence.effects}, []
+    for row in habituation_rows():
+        if row.effect not in known:
+            continue
+        effect = known[row.effect]
+        arm, second = evidence.arm(effect.arm_a), evidence.arm(effect.arm_a).second_share or 0.0
+        parts = ((arm.component, 1.0 - second), (arm.second_component, second))
+        backward = sum(share for name, share in parts if name and modalities()[name].direction == "backward")
+        sessions = (arm.sessions_week or 0.0) * (arm.weeks or 0.0)
+        value = effect.value if row.per_cent is None else row.per_cent
+        error = effect.se if row.per_cent_se is None else row.per_cent_se
+        ratio = 1.0 + (value or 0.0) / 100.0
+        changes.append(CostChange(
+            id=effect.id, source=effect.source, outcome=effect.outcome, value=-float(np.log(ratio)),
+            se=(error or 0.0) / 100.0 / ratio, minutes=backward * sessions * (arm.minutes or 0.0),
+            link_sd=link_scale(effect.population, effect.outcome)[2],
+            protocol=study_protocol(arm, effect.population, effect.days_after_last),
+        ))  # fmt: skip
+    return tuple(changes)
 
 
 def draw_habituation(number: int, seed: int) -> Habituation:
@@ -142,13 +136,9 @@ def draw_habituation(number: int, seed: int) -> Habituation:
 
 
 def fit_habituation(
-    changes: tuple[CostChange, ...],
-    gains: GainPrior,
-    latent: Array,
-    nuisances: Nuisances,
-    seed: int,
+    changes: tuple[CostChange, ...], gains: GainPrior, latent: Array, nuisances: Nuisances, seed: int,
     values: Array | None = None,
-) -> tuple[Array, Habituation]:
+) -> tuple[Array, Habituation]:  # fmt: skip
     """Fit practice, and the gains on oxygen cost in place of the priors' in `latent`; returns both.
 
     Given practice and heterogeneity, rows are straight lines in the gains. So each draw of the main fit has

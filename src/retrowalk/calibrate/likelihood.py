@@ -37,7 +37,7 @@ from retrowalk.calibrate.priors import (
 from retrowalk.calibrate.published import Observation, benefit_sign, common_fields, exposure
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.errors import InputError
-from retrowalk.evidence import Effect, Evidence
+from retrowalk.evidence import Evidence
 from retrowalk.model.dose import REFERENCE_DAYS
 
 Array = NDArray[np.float64]
@@ -317,14 +317,9 @@ class Refits:
 
     @classmethod
     def of(
-        cls,
-        rows: tuple[Observation, ...] | Design,
-        *,
-        seed: int,
-        candidates: int = 4000,
-        gains: GainPrior | None = None,
-        change: Callable[[Nuisances], Nuisances] = lambda pool: pool,
-    ) -> Refits:
+        cls, rows: tuple[Observation, ...] | Design, *, seed: int, candidates: int = 4000,
+        gains: GainPrior | None = None, change: Callable[[Nuisances], Nuisances] = lambda pool: pool,
+    ) -> Refits:  # fmt: skip
         """Prepare refits to `rows`; 4000 candidates leave an error of a few per cent of a posterior SD.
 
         `gains` stands in for the package's own prior, `change` alters the drawn nuisances.
@@ -387,26 +382,25 @@ class Verdict:
 
 def verdicts(evidence: Evidence) -> tuple[Verdict, ...]:
     """All verified rows with role ``verdict`` whose arms, sizes and doses are known, in table order."""
-    every = (_verdict(evidence, effect) for effect in evidence.effects if effect.role == "verdict")
-    return tuple(verdict for verdict in every if verdict is not None)
-
-
-def _verdict(evidence: Evidence, effect: Effect) -> Verdict | None:
-    arms = [arm for arm in (effect.arm_a, effect.arm_b) if arm]
-    sizes = [n for n in (effect.n_a, effect.n_b) if n]
-    if not effect.verified or not arms or len(sizes) < len(arms):
-        return None
-    try:
-        known = common_fields(evidence, effect)
-    except InputError:
-        return None
-    benefit = effect.sign * benefit_sign(effect.outcome)
-    if effect.verdict == "significant" and benefit * (1.0 if effect.direction == "up" else -1.0) < 0:
-        raise InputError(f"{effect.id} is significantly worse: verdicts against a benefit need a number")
-    se = prior("verdict_sd", effect.outcome).location * float(np.sqrt(sum(1.0 / n for n in sizes)))
-    level = effect.p or 0.05
-    bar = float(student.ppf(1.0 - level / 2.0, sum(sizes) - len(sizes))) * se
-    return Verdict(Observation(**known, unit="1", se=se), bar, effect.verdict == "significant")
+    reported = []
+    for effect in evidence.effects:
+        arms = [arm for arm in (effect.arm_a, effect.arm_b) if arm]
+        sizes = [n for n in (effect.n_a, effect.n_b) if n]
+        if effect.role != "verdict" or not effect.verified or not arms or len(sizes) < len(arms):
+            continue
+        try:
+            known = common_fields(evidence, effect)
+        except InputError:
+            continue  # a dose is missing
+        benefit = effect.sign * benefit_sign(effect.outcome) * (1.0 if effect.direction == "up" else -1.0)
+        significant = effect.verdict == "significant"
+        if significant and benefit < 0:
+            raise InputError(f"{effect.id} is significantly worse: verdicts against a benefit need a number")
+        se = prior("verdict_sd", effect.outcome).location * float(np.sqrt(sum(1.0 / n for n in sizes)))
+        share = 1.0 - (effect.p or 0.05) / 2.0
+        bar = float(student.ppf(share, sum(sizes) - len(sizes))) * se
+        reported.append(Verdict(Observation(**known, unit="1", se=se), bar, significant))
+    return tuple(reported)
 
 
 @dataclass(frozen=True)
@@ -472,15 +466,9 @@ def score_verdicts(
 
 
 def fit_exactly(
-    rows: tuple[Observation, ...],
-    reported: Sequence[Verdict],
-    gains: GainPrior,
-    weight: float,
-    *,
-    seed: int,
-    draws: int,
-    candidates: int = CANDIDATES,
-) -> tuple[Array, Nuisances, float]:
+    rows: tuple[Observation, ...], reported: Sequence[Verdict], gains: GainPrior, weight: float, *,
+    seed: int, draws: int, candidates: int = CANDIDATES,
+) -> tuple[Array, Nuisances, float]:  # fmt: skip
     """Importance-weighted draws of the nuisances from their priors, and the gains in closed form.
 
     Verdicts, with a `weight` above 0, weigh `candidates` draws of the fit to numbers once more. Returns
@@ -502,35 +490,27 @@ def fit_exactly(
 
 
 def log_chances(
-    reported: Sequence[Verdict],
-    gains: GainPrior,
-    latent: Array,
-    nuisances: Nuisances,
-    sources: Sequence[str],
-    seed: int,
-) -> Array:
-    """Log probability of all verdicts given each draw of a fit to rows of `sources`, (draw,)."""
-    design, number = Design(tuple(verdict.row for verdict in reported)), len(latent)
-    wide = _with_sources(nuisances, list(sources), design.sources, seed)
+    reported: Sequence[Verdict], gains: GainPrior, latent: Array, nuisances: Nuisances,
+    sources: Sequence[str], seed: int,
+) -> Array:  # fmt: skip
+    """Log probability of all verdicts given each draw of a fit to rows of `sources`, (draw,).
+
+    What only the verdicts' own studies depend on is drawn from the priors.
+    """
+    design, number, wide = Design(tuple(verdict.row for verdict in reported)), len(latent), {}
+    for name in ("dose", "denominator"):
+        columns = normals(number, [f"{name}/{source}" for source in design.sources], seed + 1)
+        for place, source in enumerate(design.sources):
+            if source in sources:
+                columns[:, place] = getattr(nuisances, name)[:, sources.index(source)]
+        wide[name] = columns
+    every = replace(nuisances, **wide)
     odds = prior("reporting").quantile(stratified(number, "reporting", seed))
     parts = []
     for start in range(0, number, CHUNK):
         some = slice(start, start + CHUNK)
-        model = design.linearise(gains, wide.take(some))
+        model = design.linearise(gains, every.take(some))
         mean, sd = model.predict(latent[some]), np.sqrt(np.diagonal(model.noise, axis1=1, axis2=2))
         logs = [np.log(one.chance(mean[:, i], sd[:, i], odds[some])) for i, one in enumerate(reported)]
         parts.append(np.sum(logs, axis=0))
     return np.concatenate(parts)
-
-
-def _with_sources(nuisances: Nuisances, known: list[str], wanted: Sequence[str], seed: int) -> Nuisances:
-    number = len(nuisances.dose)
-    changed = {}
-    for name in ("dose", "denominator"):
-        fresh = normals(number, [f"{name}/{source}" for source in wanted], seed + 1)
-        have = getattr(nuisances, name)
-        changed[name] = np.column_stack([
-            have[:, known.index(source)] if source in known else fresh[:, i]
-            for i, source in enumerate(wanted)
-        ])  # fmt: skip
-    return replace(nuisances, **changed)

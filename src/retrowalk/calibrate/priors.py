@@ -187,15 +187,19 @@ def draw_nuisances(number: int, sources: Sequence[str], seed: int) -> Nuisances:
     def single(quantity: str) -> Array:
         return prior(quantity).quantile(stratified(number, quantity, seed))
 
-    def each(quantity: str) -> Array:
-        return np.stack(
-            [outcome_prior(quantity, name).quantile(stratified(number, f"{quantity}/{name}", seed))
-             for name in outcomes()], axis=-1)  # fmt: skip
+    def each(quantity: str, below: Array | None = None) -> Array:
+        columns = []
+        for place, name in enumerate(outcomes()):
+            row, share = outcome_prior(quantity, name), stratified(number, f"{quantity}/{name}", seed)
+            if below is not None:
+                share = share * ndtr(np.log(below[:, place] / row.location) / row.sd)
+            columns.append(row.quantile(share))
+        return np.stack(columns, axis=-1)
 
     fitness = each("tau_fitness")
     return Nuisances(
         tau_fitness=fitness,
-        tau_fatigue=_fatigue_below(fitness, number, seed),
+        tau_fatigue=each("tau_fatigue", below=fitness),
         fatigue_fraction=each("fatigue_fraction"),
         response_sd=each("response_sd"),
         dose_exponent=single("dose_exponent"),
@@ -203,15 +207,6 @@ def draw_nuisances(number: int, sources: Sequence[str], seed: int) -> Nuisances:
         dose=normals(number, [f"dose/{name}" for name in sources], seed),
         denominator=normals(number, [f"denominator/{name}" for name in sources], seed),
     )
-
-
-def _fatigue_below(fitness: Array, number: int, seed: int) -> Array:
-    columns = []
-    for place, name in enumerate(outcomes()):
-        row = outcome_prior("tau_fatigue", name)
-        share = ndtr(np.log(fitness[:, place] / row.location) / row.sd)
-        columns.append(row.quantile(stratified(number, f"tau_fatigue/{name}", seed) * share))
-    return np.stack(columns, axis=-1)
 
 
 # -- gains
@@ -236,10 +231,6 @@ class GainPrior:
         return normals(number, [f"gain/{key}" for key in self.keys], seed)
 
 
-#: A term of some gains' prior: the components that share it, its distribution, the latent normal it loads on.
-Term = tuple[tuple[str, ...], Prior, str]
-
-
 def gain_prior() -> GainPrior:
     """Build the prior of all gains from the table of priors.
 
@@ -255,7 +246,7 @@ def gain_prior() -> GainPrior:
     mean = np.zeros((len(components), len(outcomes())))
     loaded: list[tuple[str, int, int, float]] = []
     for place, outcome in enumerate(outcomes().values()):
-        for trained, row, key in (*_walking_and_running(outcome), *_other_training(outcome)):
+        for trained, row, key in _terms(outcome):
             for component in map(components.index, trained):
                 mean[component, place] += row.location
                 if row.sd:
@@ -267,7 +258,8 @@ def gain_prior() -> GainPrior:
     return GainPrior(mean, loadings, tuple(keys))
 
 
-def _walking_and_running(outcome: Outcome) -> Iterator[Term]:
+def _terms(outcome: Outcome) -> Iterator[tuple[tuple[str, ...], Prior, str]]:
+    """Terms of the gains: components that share one, its distribution, the latent normal it loads on."""
     name = outcome.name
     running = prior("gain_run", name, "walk")
     # where running has a row of its own for the outcome it owes nothing to walking
@@ -284,13 +276,9 @@ def _walking_and_running(outcome: Outcome) -> Iterator[Term]:
             yield backward, row, key
     for component in ("run_forward", "run_backward"):
         yield (component,), running, f"{component}/{name}"
-
-
-def _other_training(outcome: Outcome) -> Iterator[Term]:
     for component in (name for name, row in modalities().items() if not row.direction):
         named = component if component in ("physiotherapy", "balance_training") else "other"
-        row = prior(f"gain_{named}", outcome.name, outcome.family)
-        yield (component,), row, f"{component}/{outcome.name}"
+        yield (component,), prior(f"gain_{named}", name, outcome.family), f"{component}/{name}"
 
 
 def _pooled(quantity: str, outcome: Outcome) -> Iterator[tuple[Prior, str]]:

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,17 +21,13 @@ from numpy.typing import NDArray
 from retrowalk.calibrate.priors import Prior, prior
 from retrowalk.catalogue import baseline, modalities, outcomes, populations
 from retrowalk.errors import DocumentError, InputError, Problem
-from retrowalk.evidence import Arm, Effect, Evidence, load_evidence, read_evidence
-from retrowalk.evidence.library import Table
+from retrowalk.evidence import Arm, Effect, Evidence, Table, load_evidence, read_evidence
 from retrowalk.model.dose import impulse
 from retrowalk.model.gains import reference_sums
 from retrowalk.model.links import Link
 from retrowalk.model.load import Session, session_load
 
 Array = NDArray[np.float64]
-
-
-# -- what an arm did
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def study_protocol(arm: Arm, population: str, days_after_last: float | None) -> 
     floor(7 i / k). The share that comes is the population's attendance, times the share still taking part
     where the study states how many completed; without a population it is the mean of all populations.
     """
-    loads = np.zeros(len(modalities()))
+    loads, names = np.zeros(len(modalities())), list(modalities())
     days = np.empty(0)
     if arm.component:
         if not (arm.sessions_week and arm.weeks and arm.minutes):
@@ -80,29 +75,25 @@ def study_protocol(arm: Arm, population: str, days_after_last: float | None) -> 
             )
         number = round(arm.sessions_week * arm.weeks)
         days = np.array([int(7 * i / arm.sessions_week + 1e-9) for i in range(number)], dtype=np.float64)
-        for session in _sessions(arm):
+        second = arm.second_share or 0.0
+        sessions = [_session(arm.component, (1.0 - second) * arm.minutes, arm.speed, arm.grade)]
+        if arm.second_component and second:
+            sessions += [_session(arm.second_component, second * arm.minutes, arm.second_speed, arm.grade)]
+        if arm.addon_to:
+            sessions += [_session(arm.addon_to, arm.addon_minutes or 0.0, None, None)]
+        for session in sessions:
             for component, load in session_load(session).items():
-                loads[list(modalities()).index(component)] += load
-    counts = Counter(days.tolist())
-    visited = np.array(sorted(counts))
+                loads[names.index(component)] += load
+    visited, repeats = np.unique(days, return_counts=True)
+    known = [populations()[population]] if population else list(populations().values())
+    share = np.full_like(visited, sum(row.attendance for row in known) / len(known))
+    if arm.completion is not None and arm.weeks:
+        # a constant weekly hazard, leaving at the end of a week
+        share *= arm.completion ** (np.floor(visited / 7.0) / arm.weeks)
     last = float(days.max()) if days.size else 0.0
-    return StudyProtocol(
-        loads=loads,
-        days=visited,
-        repeats=np.array([counts[day] for day in visited], dtype=np.float64),
-        share=_attendance(population) * _retention(arm, visited),
-        assessment=7.0 * (arm.weeks or 0.0) if days_after_last is None else last + days_after_last,
-        dose_log_sd=arm.dose_log_sd or 0.0,
-    )
-
-
-def _sessions(arm: Arm) -> Iterator[Session]:
-    second, minutes = arm.second_share or 0.0, arm.minutes or 0.0
-    yield _session(arm.component, (1.0 - second) * minutes, arm.speed, arm.grade)
-    if arm.second_component and second:
-        yield _session(arm.second_component, second * minutes, arm.second_speed, arm.grade)
-    if arm.addon_to:
-        yield _session(arm.addon_to, arm.addon_minutes or 0.0, None, None)
+    assessment = 7.0 * (arm.weeks or 0.0) if days_after_last is None else last + days_after_last
+    counts = repeats.astype(np.float64)
+    return StudyProtocol(loads, visited, counts, share, assessment, arm.dose_log_sd or 0.0)
 
 
 def _session(component: str, minutes: float, speed: float | None, grade: float | None) -> Session:
@@ -111,20 +102,6 @@ def _session(component: str, minutes: float, speed: float | None, grade: float |
         return Session(row.modality, minutes)
     backward = 1.0 if row.direction == "backward" else 0.0
     return Session(row.modality, minutes, speed, grade or 0.0, backward)
-
-
-def _attendance(population: str) -> float:
-    if population:
-        return populations()[population].attendance
-    known = [row.attendance for row in populations().values()]
-    return sum(known) / len(known)
-
-
-def _retention(arm: Arm, days: Array) -> Array:
-    """Share still taking part: a constant weekly hazard, leaving at the end of a week."""
-    if arm.completion is None or not arm.weeks:
-        return np.ones_like(days)
-    return np.asarray(arm.completion ** (np.floor(days / 7.0) / arm.weeks))
 
 
 def exposure(
@@ -224,9 +201,8 @@ def common_fields(evidence: Evidence, effect: Effect) -> dict[str, Any]:
     drift = None if effect.arm_b else prior("drift", evidence.arm(effect.arm_a).drift or "none")
     protocols = tuple(study_protocol(evidence.arm(arm), effect.population, after) for arm in arms)
     own = ("id", "source", "cluster", "outcome", "population")
-    return {name: getattr(effect, name) for name in own} | {
-        "arms": arms, "drift": drift, "protocols": protocols,
-    }  # fmt: skip
+    fields = {name: getattr(effect, name) for name in own}
+    return fields | {"arms": arms, "drift": drift, "protocols": protocols}
 
 
 def benefit_sign(outcome: str) -> float:
@@ -248,16 +224,20 @@ def _scales(effect: Effect) -> tuple[float, float]:
     return benefit * (per_sd * 100.0 / cell.mean if effect.unit == "%" else per_sd), 1.0
 
 
+def link_scale(population: str, outcome: str) -> tuple[Link, float, float]:
+    """An outcome's link, and mean and SD of a population's baselines on it."""
+    row, cell = outcomes()[outcome], baseline(population, outcome)
+    link = Link(row.link, row.lower, row.upper)
+    return link, *link.from_moments(cell.mean, cell.sd)
+
+
 def natural_change(population: str, outcome: str) -> float:
     """Mean change in the outcome's own unit per SD on the link scale, near the baseline.
 
     The mean over members of the link's inverse slope at their baselines, times the link-scale SD; a central
     difference of the exact mean, so that it holds for every link.
     """
-    row = outcomes()[outcome]
-    link = Link(row.link, row.lower, row.upper)
-    cell = baseline(population, outcome)
-    mu, sd = link.from_moments(cell.mean, cell.sd)
+    link, mu, sd = link_scale(population, outcome)
     step = 0.01 * sd
     return (link.moments(mu + step, sd)[0] - link.moments(mu - step, sd)[0]) / 0.02
 
@@ -303,8 +283,7 @@ def read_studies(folder: Path) -> Studies:
     numbered = [
         i for i, row in enumerate(evidence.effects) if row.role in ("fit", "check") and row.value is not None
     ]
-    problems = [*_trials_entered_twice(folder, evidence), *_results_entered_twice(effects, numbered)]
-    problems += _arms_without_dose(folder, evidence, numbered)
+    problems = list(_faults(folder, evidence, effects, numbered))
     if problems:
         raise DocumentError(problems)
     rows = []
@@ -324,40 +303,31 @@ def read_studies(folder: Path) -> Studies:
     return Studies(tuple(rows), tuple(known), len(evidence.effects) - len(rows))
 
 
-def _trials_entered_twice(folder: Path, evidence: Evidence) -> Iterator[Problem]:
-    table = Table(folder / "sources.csv", evidence.sources)
-    first: dict[str, str] = {}
-    for i, row in enumerate(evidence.sources):
-        doi = row.doi.lower()
-        if doi and doi in first and not row.duplicate_of:
-            message = (
-                f"{row.id!r} has the DOI of {first[doi]!r}: enter a trial once, or say so in duplicate_of"
-            )
-            yield table.problem(i, "doi", message)
-        first.setdefault(doi, row.id)
-
-
-def _results_entered_twice(table: Table[Effect], numbered: list[int]) -> Iterator[Problem]:
-    first: dict[tuple[str, ...], str] = {}
+def _faults(
+    folder: Path, evidence: Evidence, effects: Table[Effect], numbered: list[int]
+) -> Iterator[Problem]:
+    """Trials and results that are entered twice, and arms without a dose."""
+    sources, arms = Table(folder / "sources.csv", evidence.sources), Table(folder / "arms.csv", evidence.arms)
+    first: dict[object, str] = {}
+    for i, source in enumerate(evidence.sources):
+        doi = source.doi.lower()
+        if doi and doi in first and not source.duplicate_of:
+            same = f"{source.id!r} has the DOI of {first[doi]!r}"
+            yield sources.problem(i, "doi", f"{same}: enter a trial once, or say so in duplicate_of")
+        first.setdefault(doi, source.id)
     for i in numbered:
-        row = table.rows[i]
-        key = (row.arm_a, row.arm_b, row.outcome, row.measure, str(row.days_after_last))
+        row = evidence.effects[i]
+        key = (row.arm_a, row.arm_b, row.outcome, row.measure, row.days_after_last)
         if key in first:
             message = f"{row.id!r} repeats {first[key]!r}: same arms, outcome, measure and day"
-            yield table.problem(i, "id", message)
+            yield effects.problem(i, "id", message)
         first.setdefault(key, row.id)
-
-
-def _arms_without_dose(folder: Path, evidence: Evidence, numbered: list[int]) -> Iterator[Problem]:
-    table = Table(folder / "arms.csv", evidence.arms)
     used = {name for i in numbered for name in (evidence.effects[i].arm_a, evidence.effects[i].arm_b)}
     for i, arm in enumerate(evidence.arms):
-        if arm.id not in used:
-            continue
-        if not arm.component and not arm.comparator:
+        if arm.id in used and not arm.component and not arm.comparator:
             message = f"{arm.id!r} names no programme: give component, or comparator for an arm at rest"
-            yield table.problem(i, "component", message)
-        for column in ("sessions_week", "weeks", "minutes") if arm.component else ():
+            yield arms.problem(i, "component", message)
+        for column in ("sessions_week", "weeks", "minutes") if arm.id in used and arm.component else ():
             if not getattr(arm, column):
                 message = f"{arm.id!r} trains {arm.component} but has no {column}: give or impute it"
-                yield table.problem(i, column, message)
+                yield arms.problem(i, column, message)

@@ -6,8 +6,8 @@ of another model.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,55 +84,25 @@ class Calibration:
 
 
 def calibrate(
-    evidence: Evidence | None = None,
-    *,
-    seed: int = SEED,
-    draws: int = DRAWS,
-    method: Literal["nuts", "exact"] = "exact",
-    candidates: int = CANDIDATES,
-    warmup: int = WARMUP,
-    kept: int = KEPT,
-    gains: GainPrior | None = None,
-    verdict_weight: float | None = None,
-) -> Calibration:
-    """Fit the gains to the evidence and draw from what remains open.
+    evidence: Evidence | None = None, *, seed: int = SEED, draws: int = DRAWS,
+    method: Literal["nuts", "exact"] = "exact", candidates: int = CANDIDATES, warmup: int = WARMUP,
+    kept: int = KEPT, gains: GainPrior | None = None, verdict_weight: float | None = None,
+) -> Calibration:  # fmt: skip
+    """Fit the gains to the evidence (its rows with role ``fit``) and draw from what remains open.
 
-    Parameters
-    ----------
-    evidence : Evidence, optional
-        Tables; the package's own if left out. Only rows with role ``fit`` enter.
-    seed : int
-        Same seed, same draws.
-    draws : int
-        Draws kept.
-    method : {"nuts", "exact"}
-        The sampler of the extra ``bayes``, or importance weights of draws from the priors, which need no
-        sampler and check it.
-    candidates : int
-        Draws of the nuisances that are weighed, for ``exact``.
-    warmup, kept : int
-        Steps of each chain, for ``nuts``.
-    gains : GainPrior, optional
-        In place of the package's own prior of the gains.
-    verdict_weight : float, optional
-        Power to which the probabilities of verdicts enter; if left out, 0.3 where verdicts of unseen studies
-        are predicted better than by their base rate, else 0.
-
-    Raises
-    ------
-    MissingExtraError
-        For ``nuts`` without the extra.
+    By the sampler of the extra ``bayes`` (``nuts``: `warmup` and `kept` steps of each chain), or by weighing
+    `candidates` draws from the priors (``exact``), which needs no sampler and checks it. `gains` replaces
+    the package's prior of the gains. Verdicts enter to the power `verdict_weight`; if left out, 0.3 where
+    verdicts of unseen studies are predicted better than by their base rate, else 0.
     """
     if method == "nuts":
         require_numpyro()
     tables = evidence or load_evidence()
     gains, rows, reported = gains or gain_prior(), observations(tables), verdicts(tables)
     costs, design, weight = cost_changes(tables), Design(rows), verdict_weight
-    if weight is None:
-        scores = (
-            score_verdicts(rows, reported, seed=seed, candidates=VERDICT_CANDIDATES) if reported else None
-        )
-        weight = scores.weight if scores else 0.0
+    if weight is None and reported:
+        weight = score_verdicts(rows, reported, seed=seed, candidates=VERDICT_CANDIDATES).weight
+    weight = weight or 0.0
     # the prior's draws, which the evidence then moves: the two files differ by nothing but the evidence
     prior_latent = gains.draw_latent(draws, seed)
     before = draw_nuisances(draws, design.sources, seed)
@@ -177,9 +147,6 @@ def disagreement(one: Calibration, other: Calibration) -> float:
     first, second = one.posterior["gain"], other.posterior["gain"]
     distance = abs(first.mean("draw") - second.mean("draw")) / second.std("draw")
     return float(distance.max())
-
-
-# -- provenance
 
 
 def identity(evidence: Evidence, *, form: type[Design] = Design) -> dict[str, object]:
@@ -231,14 +198,9 @@ FILES = {"posterior": "posterior.nc", "prior": "prior.nc"}
 
 
 def _dataset(
-    kind: str,
-    method: str,
-    gains: GainPrior,
-    latent: Array,
-    nuisances: Nuisances,
-    practice: Habituation,
+    kind: str, method: str, gains: GainPrior, latent: Array, nuisances: Nuisances, practice: Habituation,
     about: dict[str, object],
-) -> xr.Dataset:
+) -> xr.Dataset:  # fmt: skip
     """Draws with labels and provenance, rounded, in an order whose first ones represent all."""
     better = np.array([benefit_sign(name) for name in outcomes()])
     gain = (gains.mean + np.einsum("col,dl->dco", gains.loadings, latent)) * better
@@ -309,16 +271,12 @@ def check_folder(folder: Path, *, overwrite: bool = False) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: make it first, or name another one")
     for path in (folder / name for name in FILES.values()):
-        if path.exists() and not _holds_draws(path) and not overwrite:
-            raise InputError(f"{path} holds something else: name another place, or allow --overwrite")
-
-
-def _holds_draws(path: Path) -> bool:
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as data:
-            return "calibration" in data.attrs
-    except (OSError, ValueError):
-        return False
+        if overwrite or not path.exists():
+            continue
+        with contextlib.suppress(OSError, ValueError), xr.open_dataset(path, engine="h5netcdf") as data:
+            if "calibration" in data.attrs:
+                continue
+        raise InputError(f"{path} holds something else: name another place, or allow --overwrite")
 
 
 def save(
@@ -337,41 +295,28 @@ def save(
             f"the sampler's gains are up to {distance:.2f} posterior SD from those of the fit without a "
             f"sampler ({LARGEST_DISAGREEMENT} allowed): nothing was written"
         )
-    paths = tuple(folder / name for name in FILES.values())
-    for kind, path in zip(FILES, paths, strict=True):
-        _write_netcdf(getattr(calibration, kind), path)
-    return paths
-
-
-def _write_netcdf(data: xr.Dataset, path: Path) -> None:
     encoding = {name: {**PACKED, "scale_factor": 10.0 ** -row[1]} for name, row in VARIABLES.items()}
     try:
-        handle, name = tempfile.mkstemp(suffix=".nc", prefix=f".{path.stem}-", dir=path.parent)
-        os.close(handle)
-        try:
-            data.to_netcdf(name, engine="h5netcdf", encoding=encoding)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as staging:
+            for kind, name in FILES.items():
+                data: xr.Dataset = getattr(calibration, kind)
+                data.to_netcdf(Path(staging, name), engine="h5netcdf", encoding=encoding)
+                Path(staging, name).replace(folder / name)
     except OSError as error:
-        raise RunError(f"{path}: {error.strerror or error}") from error
+        raise RunError(f"{folder}: {error.strerror or error}") from error
+    return tuple(folder / name for name in FILES.values())
 
 
 def check_page(path: Path, title: str, *, overwrite: bool = False) -> None:
     """Refuse a page whose folder is missing, or whose place holds a file that begins with no such title."""
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is no folder: make it first, or name another place for the page")
-    if path.exists() and not overwrite and not _begins_with(path, title):
-        raise InputError(f"{path} holds something else: name another place, or allow --overwrite")
-
-
-def _begins_with(path: Path, title: str) -> bool:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.readline().rstrip() == title
-    except OSError:
-        return False
+    if overwrite or not path.exists():
+        return
+    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+        if file.readline().rstrip() == title:
+            return
+    raise InputError(f"{path} holds something else: name another place, or allow --overwrite")
 
 
 def save_page(text: str, path: Path) -> None:
