@@ -82,13 +82,9 @@ def _padded(values: NumpyArray, length: int, fill: float = 0.0) -> NumpyArray:
 
 
 def numpyro_model(
-    rows: PaddedDesign,
-    used: tuple[int, ...],
-    sources: int,
-    reported: Sequence[Verdict] = (),
-    unknown: PaddedDesign | None = None,
-    weight: float = 0.0,
-) -> Callable[[Array], None]:
+    rows: PaddedDesign, used: tuple[int, ...], sources: int, reported: Sequence[Verdict] = (),
+    unknown: PaddedDesign | None = None, weight: float = 0.0,
+) -> Callable[[Array], None]:  # fmt: skip
     """A numpyro model of the published values, its one argument, with `used` outcomes by number.
 
     Given everything else, rows are straight lines in the gains, so these are integrated out in closed form

@@ -103,9 +103,7 @@ def _compile(
         first = {
             name: jax.random.uniform(keys[name], shape, "f8", -START, START) for name, shape in shapes.items()
         }
-        state = start(
-            first, num_warmup=warmup, target_accept_prob=target, model_args=(values,), rng_key=key
-        )  # fmt: skip
+        state = start(first, num_warmup=warmup, target_accept_prob=target, model_args=(values,), rng_key=key)
 
         def move(now: HMCState, _: None) -> tuple[HMCState, tuple[Sites, Traced]]:
             after = step(now, (values,))
@@ -185,16 +183,9 @@ def _double_precision() -> Iterator[None]:
 
 
 def sample(
-    design: Design,
-    gains: GainPrior,
-    *,
-    seed: int,
-    draws: int,
-    warmup: int = 400,
-    kept: int = 500,
-    reported: Sequence[Verdict] = (),
-    weight: float = 0.0,
-) -> tuple[Array, Nuisances, Diagnostics]:
+    design: Design, gains: GainPrior, *, seed: int, draws: int, warmup: int = 400, kept: int = 500,
+    reported: Sequence[Verdict] = (), weight: float = 0.0,
+) -> tuple[Array, Nuisances, Diagnostics]:  # fmt: skip
     """Run four chains and take `draws` evenly from all of them.
 
     Latent normals and constants that no row depends on are drawn from their priors. Returns latent normals
@@ -224,15 +215,9 @@ class Sampler:
 
     @classmethod
     def of(
-        cls,
-        design: Design,
-        gains: GainPrior,
-        *,
-        warmup: int,
-        kept: int,
-        reported: Sequence[Verdict] = (),
+        cls, design: Design, gains: GainPrior, *, warmup: int, kept: int, reported: Sequence[Verdict] = (),
         weight: float = 0.0,
-    ) -> Self:
+    ) -> Self:  # fmt: skip
         """Compile a chain for values published as in `design`, and verdicts if `weight` is not 0."""
         require_numpyro()
         from retrowalk.calibrate.numpyro_model import PaddedDesign, numpyro_model
@@ -271,7 +256,14 @@ class Sampler:
 
     def states(self, steps: dict[str, Array], values: Array, seed: int) -> tuple[Array, Nuisances]:
         """Latent normals and nuisances of each step, given the chain's sites, (step, ...)."""
-        nuisances = self._nuisances(steps, seed)
+        before = draw_nuisances(len(steps["dose_exponent"]), self.design.sources, seed)
+        changed = {name: steps[name] for name in ("dose_exponent", "heterogeneity")}
+        for name in BY_OUTCOME:  # the priors' draws stay for outcomes without rows
+            changed[name] = getattr(before, name).copy()
+            changed[name][:, list(self.used)] = steps[name]
+        own = [self.sources.index(name) for name in self.design.sources]
+        changed |= {name: steps[name][:, own] for name in ("dose", "denominator")}
+        nuisances = replace(before, **changed)
         if "latent" not in steps:
             return self.design.draw_latent(values, self.gains, nuisances, seed), nuisances
         latent = self.gains.draw_latent(len(steps["dose_exponent"]), seed)
@@ -287,14 +279,3 @@ class Sampler:
         for name in BY_OUTCOME:
             getattr(nuisances, name)[:, unused] = getattr(before, name)[:, unused]
         return latent, replace(nuisances, response_sd=before.response_sd)
-
-    def _nuisances(self, steps: dict[str, Array], seed: int) -> Nuisances:
-        """The chain's steps in the form of the priors' draws, which stay for outcomes without rows."""
-        before = draw_nuisances(len(steps["dose_exponent"]), self.design.sources, seed)
-        changed = {name: steps[name] for name in ("dose_exponent", "heterogeneity")}
-        for name in BY_OUTCOME:
-            changed[name] = getattr(before, name).copy()
-            changed[name][:, list(self.used)] = steps[name]
-        own = [self.sources.index(name) for name in self.design.sources]
-        changed |= {name: steps[name][:, own] for name in ("dose", "denominator")}
-        return replace(before, **changed)
