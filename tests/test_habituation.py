@@ -127,7 +127,7 @@ def test_draws_of_practice_ship_for_oxygen_cost_alone(fitted) -> None:
 
 
 def test_the_report_tells_practice_from_fitness(fitted) -> None:
-    text = "\n".join(oxygen_cost_section(fitted))
+    text = oxygen_cost_section(fitted)
     assert "heath2001_bw_habituation/0 | 180 | 19.0 (2.4)" in text
     assert "ordway2016/economy | 300 | 2.5" in text
     assert "lognormal(60, 0.7): minutes of backward practice" in text

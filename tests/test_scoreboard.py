@@ -14,7 +14,7 @@ from scipy.stats import binom, norm
 
 from cli_runner import retrowalk
 from retrowalk.calibrate import observations, read_studies
-from retrowalk.calibrate.evaluation.pages import KEYS, as_json, reason_lines
+from retrowalk.calibrate.evaluation.pages import KEYS, as_json, reasons_section
 from retrowalk.calibrate.evaluation.scoreboard import (
     RIVALS,
     Predictive,
@@ -193,7 +193,7 @@ def test_misses_are_taken_apart_row_by_row(left_out) -> None:
     # a right model covers nine of ten: what was seen is no rarer than chance allows
     assert 0.0 < found.chance_50 <= 1.0
     assert 0.0 < found.floor < 1.0
-    text = "\n".join(reason_lines(found, ()))
+    text = reasons_section(found, ())
     assert "Every aim is met." in text
     assert found.excess[0][0] in text
 

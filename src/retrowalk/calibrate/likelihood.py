@@ -419,9 +419,9 @@ class VerdictScores:
     @property
     def lead_se(self) -> float:
         """SE of the lead over studies."""
-        names = [verdict.row.source for verdict in self.verdicts]
+        sources = np.array([verdict.row.source for verdict in self.verdicts])
         each = np.log(self.chances) - np.log(self.base)
-        sums = [each[[name == other for other in names]].sum() for name in dict.fromkeys(names)]
+        sums = [each[sources == name].sum() for name in dict.fromkeys(sources)]
         return float(np.sqrt(len(sums)) * np.std(sums, ddof=1))
 
     @property

@@ -95,16 +95,17 @@ def numpyro_model(
     scopes = [list(outcomes())[k] for k in used]
     fitness, fatigue, fraction = ([outcome_prior(name, scope) for scope in scopes]
                                   for name in ("tau_fitness", "tau_fatigue", "fatigue_fraction"))  # fmt: skip
+    dose = prior("dose_exponent")
     bars = np.array([verdict.bar for verdict in reported])
     significant = np.array([verdict.significant for verdict in reported])
 
     def model(values: Array) -> None:
-        tau_fitness = _lognormal("fitness", fitness)
+        tau_fitness, tau_fatigue = _time_constants(fitness, fatigue)
         sites = {
             "tau_fitness": tau_fitness,
-            "tau_fatigue": _fatigue_below(tau_fitness, fatigue),
+            "tau_fatigue": tau_fatigue,
             "fraction": _fractions(fraction),
-            "gamma": numpyro.sample("dose_exponent", _beta(prior("dose_exponent"))),
+            "gamma": numpyro.sample("dose_exponent", dist.Beta(dose.location, dose.sd)),
             "dose": _normals("dose", sources),
             "denominator": _normals("denominator", sources),
             "heterogeneity": numpyro.sample("heterogeneity", dist.HalfNormal(prior("heterogeneity").sd)),
@@ -166,25 +167,20 @@ def _normals(name: str, number: int) -> Array:
     return numpyro.sample(name, dist.Normal(0.0, 1.0).expand([number]).to_event(1))
 
 
-def _lognormal(name: str, rows: list[Prior]) -> Array:
-    score = _normals(f"{name}_score", len(rows))
-    location, sd = np.array([row.location for row in rows]), np.array([row.sd for row in rows])
-    return numpyro.deterministic(f"tau_{name}", location * jnp.exp(sd * score))
-
-
-def _fatigue_below(tau_fitness: Array, rows: list[Prior]) -> Array:
-    location, sd = np.array([row.location for row in rows]), np.array([row.sd for row in rows])
-    share = ndtr(_normals("fatigue_score", len(rows))) * ndtr(jnp.log(tau_fitness / location) / sd)
+def _time_constants(fitness: list[Prior], fatigue: list[Prior]) -> tuple[Array, Array]:
+    """Both lognormal, fatigue's cut off at fitness's; as `draw_nuisances`."""
+    places, sds = (np.array([[getattr(row, name) for row in rows] for rows in (fitness, fatigue)])
+                   for name in ("location", "sd"))  # fmt: skip
+    score = _normals("fitness_score", len(fitness))
+    longer = numpyro.deterministic("tau_fitness", places[0] * jnp.exp(sds[0] * score))
+    share = ndtr(_normals("fatigue_score", len(fatigue))) * ndtr(jnp.log(longer / places[1]) / sds[1])
     score = ndtri(jnp.clip(share, 1e-12, 1 - 1e-12))
-    return numpyro.deterministic("tau_fatigue", location * jnp.exp(sd * score))
+    return longer, numpyro.deterministic("tau_fatigue", places[1] * jnp.exp(sds[1] * score))
 
 
 def _fractions(rows: list[Prior]) -> Array:
     free = np.array([i for i, row in enumerate(rows) if row.distribution != "constant"], dtype=int)
-    drawn = numpyro.sample("fraction", _beta(rows[free[0]]).expand([free.size]).to_event(1))
+    alike = dist.Beta(rows[free[0]].location, rows[free[0]].sd)
+    drawn = numpyro.sample("fraction", alike.expand([free.size]).to_event(1))
     fixed = np.array([0.0 if i in free else row.location for i, row in enumerate(rows)])
     return numpyro.deterministic("fatigue_fraction", jnp.asarray(fixed).at[free].set(drawn))
-
-
-def _beta(row: Prior) -> dist.Distribution:
-    return dist.Beta(row.location, row.sd)

@@ -174,8 +174,6 @@ def mismatches(record: dict[str, object], evidence: Evidence, *, form: type[Desi
     return [name for name, value in expected.items() if record.get(name) != value]
 
 
-# -- draws as labelled data
-
 #: name -> (dimensions, decimals kept, units, long name). Rounding keeps the files small, and the same on
 #: machines whose last bits differ.
 VARIABLES: dict[str, tuple[tuple[str, ...], int, str, str]] = {
@@ -250,9 +248,6 @@ def thinning_order(values: Array) -> NDArray[np.intp]:
         left[chosen] = False
         total += features[chosen]
     return order
-
-
-# -- files
 
 
 def default_folder() -> Path:

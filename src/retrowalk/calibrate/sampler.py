@@ -82,9 +82,6 @@ def diagnose(sites: Sequence[Array], divergences: int, warmup: int) -> Diagnosti
     )
 
 
-# -- compiled chains
-
-
 def _compile(
     model: Callable[[Traced], None], example: Array, warmup: int, kept: int, target: float = 0.8
 ) -> Callable[[Traced, Traced], tuple[Sites, Traced]]:
@@ -177,9 +174,6 @@ def _double_precision() -> Iterator[None]:
             yield
     finally:
         jax.config.update("jax_enable_x64", before)
-
-
-# -- draws of all parameters
 
 
 def sample(

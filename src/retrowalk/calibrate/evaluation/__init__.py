@@ -1,26 +1,32 @@
-"""How well a calibration predicts, what carries it, and the pages that say so in words and tables."""
+"""How well a calibration predicts, what carries it, and the pages that say so.
+
+The words of a page stand in a Markdown template beside its module; Python computes what goes in between.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrowalk.tables import markdown_table
 from retrowalk.words import CENTRAL_90
 
+#: Outcomes of the five claims: knee, muscle, balance and gait, heart and fat, brain.
+CLAIMED = ("knee_pain", "disability", "quadriceps_strength", "balance", "stride_length", "walking_speed",
+           "vo2max", "body_fat", "cognition")  # fmt: skip
 
-def section(title: str, *parts: str | Iterable[str]) -> Iterator[str]:
-    """Lines of a section of a page: its heading and each paragraph or table, with empty lines before them.
 
-    Examples
-    --------
-    >>> list(section("Gains", "More is better."))
-    ['', '## Gains', '', 'More is better.']
-    """
-    for part in (f"## {title}", *parts):
-        yield ""
-        yield from (part,) if isinstance(part, str) else part
+def page(template: str, **values: object) -> str:
+    """The text of a template with these values in its places."""
+    return files(__package__).joinpath(f"{template}.md").read_text(encoding="utf-8").format(**values)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table without a last line end."""
+    return "\n".join(markdown_table(head, list(rows)))
 
 
 def number_text(value: float) -> str:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from retrowalk.calibrate import Calibration, benefit_sign, calibrate, calibration_table, normals
-from retrowalk.calibrate.evaluation import mean_and_range, section
+from retrowalk.calibrate.evaluation import mean_and_range, page, table
 from retrowalk.calibrate.evaluation.targets import knee_chances
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import Evidence, grade, load_evidence, studied
 from retrowalk.parameters import load_posterior, posterior_digest
-from retrowalk.tables import Row, markdown_table
+from retrowalk.tables import Row
 from retrowalk.words import CENTRAL_90
 
 Array = NDArray[np.float64]
@@ -40,9 +40,6 @@ class Claim(Row):
 
 
 CLAIMS = calibration_table("claims.csv", Claim)
-
-
-# -- posterior predictive checks
 
 
 @dataclass(frozen=True)
@@ -103,49 +100,31 @@ def _oxygen_costs(calibration: Calibration) -> Iterator[Check]:
         yield _check("Heart, lungs and body composition", what, published, fall, ".1f", "%")
 
 
-def check_lines(checks: Sequence[Check]) -> Iterator[str]:
-    """The section of the page on predictive checks."""
-    return section(
-        "Would the model bring back what was published?",
-        "Results simulated from the fitted model for the same trials, with new people and new differences "
-        "between studies, beside what was published; more is better. p: share of simulations at or above "
-        "the published number; near 0 or 1 the model cannot have made it. These data were fitted, so this "
-        "is a check of the model's form and no test of its predictions (`results/validation.md` is).",
-        markdown_table(
-            ("claim", "what", "published", "simulated (90 %)", "p"),
-            [[row.claim, row.what, row.published, row.replicated, "" if row.p is None else f"{row.p:.2f}"]
-             for row in checks],
-        ),
-    )  # fmt: skip
-
-
-# -- the page
-
-
 def evidence_page() -> str:
     """The page as Markdown, from the shipped draws and tables."""
-    lines = [
-        "# What the evidence says of walking backward", "",
-        "Made by `python results/pages.py` from the tables and the shipped draws "
-        f"(`{posterior_digest()[:12]}`). Gains are in SD of the population after the reference programme (20 "
-        "min, three times a week, six weeks), more is better; ranges hold 90 % of the draws. Backward less "
-        "forward is at equal minutes.",
-    ]  # fmt: skip
     evidence, known = load_evidence(), studied("walk_backward")
-    for claim in CLAIMS:
-        lines += section(
-            claim.title,
-            f"**Claimed.** {claim.text}",
-            f"**Studies say.** {_studies(evidence, claim)}",
-            "**The model concludes.**",
-            [f"- {_conclusion(name)}" for name in claim.outcomes],
-            f"**Refused.** {claim.unsupported}",
+    claims = (
+        page(
+            "claim",
+            claim=claim,
+            studies=_studies(evidence, claim),
+            conclusions="\n".join(f"- {_conclusion(name)}" for name in claim.outcomes),
         )
-    lines += check_lines(predictive_checks(calibrate()))
+        for claim in CLAIMS
+    )
+    checks = (
+        [row.claim, row.what, row.published, row.replicated, "" if row.p is None else f"{row.p:.2f}"]
+        for row in predictive_checks(calibrate())
+    )
     ranges = ((known.minutes, "min a session"), (known.weeks, "weeks"), (known.speed, "m/s"))
-    words = ", ".join(f"{limits[0]:g} to {limits[1]:g} {unit}" for limits, unit in ranges if limits)
-    where = f"Backward walking: {known.arms} training arms, {words}. Anything beyond is extrapolation."
-    return "\n".join([*lines, *section("Where it was studied", where), ""])
+    return page(
+        "evidence",
+        digest=posterior_digest()[:12],
+        claims="\n".join(claims).rstrip(),
+        checks=table(("claim", "what", "published", "simulated (90 %)", "p"), checks),
+        known=known,
+        ranges=", ".join(f"{limits[0]:g} to {limits[1]:g} {unit}" for limits, unit in ranges if limits),
+    )
 
 
 def _studies(evidence: Evidence, claim: Claim) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -13,14 +13,13 @@ from retrowalk.calibrate import (
     DOSE_FORMS,
     OXYGEN_COSTS,
     Calibration,
-    Prior,
     Refits,
     benefit_sign,
     prior,
     score_verdicts,
     verdicts,
 )
-from retrowalk.calibrate.evaluation import mean_and_range, number_text, section
+from retrowalk.calibrate.evaluation import mean_and_range, number_text, page, table
 from retrowalk.calibrate.evaluation.scoreboard import RIVALS, Scoreboard, ScoredRow, Scores, predict, score
 from retrowalk.calibrate.evaluation.sensitivity import (
     FURTHER,
@@ -33,7 +32,6 @@ from retrowalk.calibrate.evaluation.sensitivity import (
 from retrowalk.calibrate.evaluation.targets import KNEE_TRIAL, Reasons, Target
 from retrowalk.catalogue import outcomes
 from retrowalk.evidence import load_evidence
-from retrowalk.tables import markdown_table
 from retrowalk.words import CENTRAL_90
 
 Array = NDArray[np.float64]
@@ -59,184 +57,138 @@ SCORE_HEAD = ("model", "inside 90 %", "inside 50 %", "width [SD]", "MAE [SD]", "
 # -- the page on the parameters
 
 
-def parameters_page(calibration: Calibration) -> str:
+def parameters_page(fit: Calibration) -> str:
     """What was used, how well it is predicted and what remains open, as Markdown."""
-    parts = (_opening, _rows, _gains, _shared, oxygen_cost_section, _verdicts, _dose_forms, _knee_refits,
-             _own_data, _further)  # fmt: skip
-    return "\n".join([*(line for part in parts for line in part(calibration)), ""])
-
-
-def _opening(calibration: Calibration) -> list[str]:
-    sources, weight = len({row.source for row in calibration.rows}), calibration.verdict_weight
-    entering = f"enter with weight {weight:g}" if weight else "stay out, as told below"
-    constants = (
-        "Time constants, fatigue, dose exponent, heterogeneity, assumed doses and the SDs behind "
-        "standardised differences are"
+    tables, weight, quality = load_evidence(), fit.verdict_weight, fit.diagnostics
+    method = (
+        "drawn from their priors and weighed by the evidence: the weights are worth "
+        f"{fit.effective_size:.0f} independent draws"
     )
-    quality = calibration.diagnostics
-    if quality is None:
+    if quality is not None:
         method = (
-            f"{constants} drawn from their priors and weighed by the evidence: the weights "
-            f"are worth {calibration.effective_size:.0f} independent draws."
+            f"sampled by NUTS: {quality.chains} chains of {quality.kept} steps after {quality.warmup} of "
+            f"warm-up, {quality.divergences} divergences; of all {quality.parameters} parameters, gains "
+            f"among them, the largest R-hat is {quality.r_hat:.3f}, the smallest bulk ESS "
+            f"{quality.ess_bulk:.0f}, the smallest tail ESS {quality.ess_tail:.0f}"
         )
-    else:
-        method = (
-            f"{constants} sampled by NUTS: {quality.chains} chains of {quality.kept} steps after "
-            f"{quality.warmup} of warm-up, {quality.divergences} divergences; of all {quality.parameters} "
-            f"parameters, gains among them, the largest R-hat is {quality.r_hat:.3f}, the smallest bulk ESS "
-            f"{quality.ess_bulk:.0f}, the smallest tail ESS {quality.ess_tail:.0f}."
-        )
-    return [
-        TITLE, "",
-        f"Made by `retrowalk calibrate --report` (seed {calibration.seed}); "
-        "numbers change with the tables only.", "",
-        f"{len(calibration.rows)} published numbers of {sources} sources enter, those with role `fit` in "
-        f"`evidence/effects.csv`. Statements that something was or was not significant {entering}; "
-        "changes of oxygen cost have a model of their own. Gains are "
-        "integrated out in closed form, with the priors of `calibrate/priors.csv` and "
-        f"`calibrate/time_constants.csv`, and drawn given everything else. {method}",
-    ]  # fmt: skip
-
-
-def _rows(calibration: Calibration) -> Iterator[str]:
-    lines, inside = [], 0
-    for i, row in enumerate(calibration.rows):
-        low, high = sorted(np.quantile(calibration.replicated[:, i] * row.scale, CENTRAL_90))
-        inside += int(low <= row.value * row.scale <= high)
-        lines.append([
-            row.id, row.outcome, row.unit, _pair(row.value, row.se, row.scale),
-            _mean_sd(calibration.expected[:, i] * row.scale), f"{number_text(low)} to {number_text(high)}",
-            _mean_sd(calibration.prior_expected[:, i] * row.scale),
-        ])  # fmt: skip
-    head = ("row", "outcome", "unit", "published (SE)", "expected", "a trial's result",
-            "expected, priors alone")  # fmt: skip
-    return section(
-        "Published and predicted",
-        "Expected: what the model says of this programme in these people, after and before the fit (mean, "
-        "SD). A trial's result: where a result of that size and kind would fall, 90 %. In-sample, so no "
-        "test.",
-        markdown_table(head, lines),
-        f"{inside} of {len(calibration.rows)} published numbers lie inside their 90 % interval.",
+    intervals = [np.quantile(fit.replicated[:, i] * row.scale, CENTRAL_90) for i, row in enumerate(fit.rows)]
+    pairs = list(zip(fit.rows, map(sorted, intervals), strict=True))
+    rung_of = {effect.id: effect.se_rung for effect in tables.effects}
+    counts = Counter(rung_of.get(row.id) for row in fit.rows)
+    reported = verdicts(tables)
+    scores = score_verdicts(fit.rows, reported, seed=fit.seed)
+    left_out = (
+        "Below the base rate, so they stay out of the fit; what they would do with weight 0.3 or 1 "
+        "is in `results/sensitivity.md`."
     )
+    return page(
+        "parameters",
+        title=TITLE,
+        fit=fit,
+        rows=len(fit.rows),
+        sources=len({row.source for row in fit.rows}),
+        entering=f"enter with weight {weight:g}" if weight else "stay out, as told below",
+        method=method,
+        published=table(
+            ("row", "outcome", "unit", "published (SE)", "expected", "a trial's result",
+             "expected, priors alone"),
+            ([row.id, row.outcome, row.unit, _pair(row.value, row.se, row.scale),
+              _mean_sd(fit.expected[:, i] * row.scale), f"{number_text(low)} to {number_text(high)}",
+              _mean_sd(fit.prior_expected[:, i] * row.scale)] for i, (row, (low, high)) in enumerate(pairs)),
+        ),
+        inside=sum(low <= row.value * row.scale <= high for row, (low, high) in pairs),
+        gains=_gains(fit),
+        shared=table(
+            ("parameter", "after the fit", "priors alone"),
+            ([label, *(_mean_sd(data[name].values) for data in (fit.posterior, fit.prior))]
+             for name, label in (("dose_exponent", "dose exponent"),
+                                 ("heterogeneity", "heterogeneity [SD]"))),
+        ),
+        rungs=", ".join(f"{word} {counts.get(rung, 0)}" for rung, word in RUNGS.items()),
+        oxygen_cost=oxygen_cost_section(fit),
+        reported=len(reported),
+        scores=scores,
+        log_score=np.log(scores.chances).sum(),
+        base_score=np.log(scores.base).sum(),
+        decision=f"So they enter with weight {scores.weight:g}." if scores.weight else left_out,
+        dose_forms=_dose_forms(fit),
+        knee_trial=KNEE_TRIAL,
+        knee_refits=_knee_refits(fit),
+        own_data=table(
+            ("outcome", "walking", "own rows", "priors", "without own", "all", "own data", ""),
+            ([row.outcome, row.component.removeprefix("walk_"), str(row.rows), f"{row.prior:.2f}",
+              f"{row.without:.2f}", f"{row.after:.2f}", f"{row.contraction:.2f}",
+              "prior-driven" if row.prior_driven else ""] for row in own_data(fit.rows, seed=fit.seed)),
+        ),
+        correlated=_correlated(fit),
+        influential=table(
+            ("headline", "mean (SD)", "study", "shift without it"),
+            ([name, f"{mean:.2f} ({sd:.2f})", study if shift else "none", f"{shift:+.2f}"]
+             for name, mean, sd, study, shift in influential_studies(fit.rows, seed=fit.seed)),
+        ),
+        further=FURTHER,
+        further_trials=table(
+            ("measured", "SD now", "SD after", "mean shrinkage"),
+            ([name, f"{now:.2f}", f"{after:.2f}", f"{shrunk:.1%}"]
+             for name, now, after, shrunk in further_trials(fit.rows, seed=fit.seed)),
+        ),
+    )  # fmt: skip
 
 
-def _gains(calibration: Calibration) -> Iterator[str]:
+def _gains(fit: Calibration) -> str:
     lines = []
     for name in outcomes():
         after, before = ([data["gain"].sel(outcome=name, component=component).values * benefit_sign(name)
-                          for component in WALKING]
-                         for data in (calibration.posterior, calibration.prior))  # fmt: skip
+                          for component in WALKING] for data in (fit.posterior, fit.prior))  # fmt: skip
         for gain in (after, before):
             gain.append(gain[1] - gain[0])
         cells = [f"{_mean_sd(a)} [{_mean_sd(b)}]" for a, b in zip(after, before, strict=True)]
         lines.append([name, *cells, f"{float((after[2] > 0).mean()):.2f}"])
-    return section(
-        "Gains of walking",
-        "SD of the population per reference programme (20 min at 1.0 m/s, three times a week, six weeks), "
-        "counted so that more is better: mean and SD; in brackets the priors alone.",
-        markdown_table(("outcome", "forward", "backward", "backward - forward", "P(backward better)"), lines),
-    )
+    return table(("outcome", "forward", "backward", "backward - forward", "P(backward better)"), lines)
 
 
-def _shared(calibration: Calibration) -> Iterator[str]:
-    lines = [
-        [label, *(_mean_sd(data[name].values) for data in (calibration.posterior, calibration.prior))]
-        for name, label in (("dose_exponent", "dose exponent"), ("heterogeneity", "heterogeneity [SD]"))
-    ]
-    rung_of = {effect.id: effect.se_rung for effect in load_evidence().effects}
-    counts = Counter(rung_of.get(row.id) for row in calibration.rows)
-    rungs = ", ".join(f"{word} {counts.get(rung, 0)}" for rung, word in RUNGS.items())
-    return section(
-        "Shared by all outcomes",
-        markdown_table(("parameter", "after the fit", "priors alone"), lines),
-        "Time constants, fatigue fractions and the SD of responses between people learn next to nothing from "
-        "these rows: they are prior-driven. Time courses of training and detraining in other people enter "
-        "the priors of tau_fitness (`calibrate/time_constants.csv`).",
-        f"Standard errors by rung: {rungs}.",
-    )
-
-
-def oxygen_cost_section(calibration: Calibration) -> Iterator[str]:
-    """Lines: the published changes, how they part into practice and fitness, and the parameters."""
-    title = "Oxygen cost: practice and fitness"
-    if not calibration.costs:
-        return section(title, "The tables hold no change of oxygen cost.")
-    practice = calibration.habituation.practice(calibration.costs)
+def oxygen_cost_section(fit: Calibration) -> str:
+    """The published changes, how they part into practice and fitness, and the parameters."""
+    if not fit.costs:
+        return "The tables hold no change of oxygen cost."
     changes = []
-    for i, row in enumerate(calibration.costs):
-        parts = (calibration.falls, practice, calibration.prior_falls)
+    for i, row in enumerate(fit.costs):
+        parts = (fit.falls, fit.habituation.practice(fit.costs), fit.prior_falls)
         falls = (mean_and_range(-100.0 * np.expm1(-logs[:, i]), ".1f") for logs in parts)
         published = f"{-100.0 * np.expm1(-row.value):.1f} ({100 * row.se * np.exp(-row.value):.1f})"
         changes.append([row.id, f"{row.minutes:.0f}", published, *falls])
-    both = (calibration.prior, calibration.posterior)
-    parameters = []
-    for name in OXYGEN_COSTS:
-        cells = (mean_and_range(data["novelty"].sel(outcome=name).values, ".3f") for data in both)
-        parameters.append([f"novelty, {name} [log]", _in_words(prior("novelty", name)), *cells])
-    cells = (mean_and_range(data["novelty_minutes"].values, ".0f") for data in both)
-    parameters.append(["minutes to e^-1", _in_words(prior("novelty_minutes")), *cells])
-    head = ("row", "minutes of backward practice", "published (SE)", "expected", "of it practice",
-            "priors alone")  # fmt: skip
-    return section(
-        title,
-        "Changes of oxygen cost hold getting used to the task as much as fitness, and contradict each other. "
-        "They have a model of their own (`calibrate/habituation.py`), fitted after the rest and without any "
-        "effect on it: a first test of a task costs exp(novelty) times a practised one, and practice takes "
-        "the novelty away with e^-1 left after so many minutes; fitness comes on top. Falls in per cent; "
-        "mean and the central 90 % of the draws.",
-        markdown_table(head, changes),
-        markdown_table(("parameter", "prior", "prior, 90 %", "after the fit, 90 %"), parameters),
-        "Two points cannot give the novelty and its rate both: the minutes follow their prior, and what the "
-        "practice trial shows is their combination. Nothing is forgotten in this model. How the rest parts "
-        "into fitness and practice is decided by priors as well.",
-    )
+    known = [(f"novelty, {name} [log]", prior("novelty", name), ".3f", [data["novelty"].sel(outcome=name)
+              for data in (fit.prior, fit.posterior)]) for name in OXYGEN_COSTS]  # fmt: skip
+    minutes = [data["novelty_minutes"] for data in (fit.prior, fit.posterior)]
+    known.append(("minutes to e^-1", prior("novelty_minutes"), ".0f", minutes))
+    return page(
+        "oxygen_cost",
+        changes=table(("row", "minutes of backward practice", "published (SE)", "expected", "of it practice",
+                       "priors alone"), changes),
+        parameters=table(
+            ("parameter", "prior", "prior, 90 %", "after the fit, 90 %"),
+            ([label, f"{row.distribution}({row.location:g}, {row.sd:g}): {row.reason}",
+              *(mean_and_range(draws.values, form) for draws in both)] for label, row, form, both in known),
+        ),
+    ).rstrip()  # fmt: skip
 
 
-def _in_words(row: Prior) -> str:
-    return f"{row.distribution}({row.location:g}, {row.sd:g}): {row.reason}"
-
-
-def _verdicts(calibration: Calibration) -> Iterator[str]:
-    reported = verdicts(load_evidence())
-    scores = score_verdicts(calibration.rows, reported, seed=calibration.seed)
-    decision = (
-        f"So they enter with weight {scores.weight:g}."
-        if scores.weight
-        else "Below the base rate, so they stay out of the fit; what they would do with weight 0.3 or 1 "
-        "is in `results/sensitivity.md`."
-    )
-    return section(
-        "Results of which only the verdict is known",
-        f"{len(reported)} statements that something was or was not significant come with arms, sizes and "
-        "programmes. Each counts as the probability of the verdict given that it was reported, null results "
-        "being reported less often by a factor that the other verdicts help to know. Fitted to the "
-        "numbers of the other studies, their log score is "
-        f"{np.log(scores.chances).sum():.1f}; the share of the other statements that agree, their base rate, "
-        f"scores {np.log(scores.base).sum():.1f}: a lead of {scores.lead:+.1f} (SE over studies "
-        f"{scores.lead_se:.1f}). {decision}",
-    )
-
-
-def _dose_forms(calibration: Calibration) -> Iterator[str]:
-    rows, lines, own = calibration.rows, [], None
+def _dose_forms(fit: Calibration) -> str:
+    rows, lines, own = fit.rows, [], None
     sources = np.array([row.source for row in rows])
     folds = [(np.flatnonzero(sources != s), np.flatnonzero(sources == s)) for s in dict.fromkeys(sources)]
     for name, form in DOSE_FORMS.items():
-        predictions = predict(Refits.of(form(rows), seed=calibration.seed), folds)
+        predictions = predict(Refits.of(form(rows), seed=fit.seed), folds)
         own = own or predictions
         result = score(rows, predictions, own, np.arange(len(rows)))
         lead = "" if predictions is own else f"{-result.behind:+.1f} ({result.behind_se:.1f})"
         lines.append([name, f"{result.log_score:.1f}", lead, f"{result.mean_width_90:.2f}"])
-    return section(
-        "How dose acts",
-        "Each study predicted from the others under other forms of dose; log score, and its lead over ours.",
-        markdown_table(("dose", "log score", "lead (SE)", "mean width [SD]"), lines),
-    )
+    return table(("dose", "log score", "lead (SE)", "mean width [SD]"), lines)
 
 
-def _knee_refits(calibration: Calibration) -> Iterator[str]:
-    rows = calibration.rows
-    refits = Refits.of(rows, seed=calibration.seed)
+def _knee_refits(fit: Calibration) -> str:
+    rows = fit.rows
+    refits = Refits.of(rows, seed=fit.seed)
     places = [i for name in ("pain", "disability") for i, row in enumerate(rows)
               if row.id == f"{KNEE_TRIAL}/{name}_retro_control"]  # fmt: skip
 
@@ -246,6 +198,7 @@ def _knee_refits(calibration: Calibration) -> Iterator[str]:
     def without(source: str) -> list[str]:
         return line(f"without {source}", *refits.predict(lambda row: row.source != source))
 
+    heads = (rows[i].id.partition("/")[2].replace("_", " ") for i in places)
     lines = [
         line("published (SE)", refits.design.values, np.array([row.se for row in rows])),
         line("all studies", *refits.predict(lambda _: True)),
@@ -253,66 +206,20 @@ def _knee_refits(calibration: Calibration) -> Iterator[str]:
         line("priors alone", *refits.predict(lambda _: False)),
         *map(without, refits.design.sources),
     ]
-    heads = (rows[i].id.partition("/")[2].replace("_", " ") for i in places)
-    return section(
-        "The knee trial, and who pulls on it",
-        "Expected difference between backward walking on top of physiotherapy and physiotherapy alone in "
-        f"{KNEE_TRIAL} (points; mean, SD), fitted to everything, to parts, and to everything but one source.",
-        markdown_table(("fitted to", *heads), lines),
-    )
+    return table(("fitted to", *heads), lines)
 
 
-def _own_data(calibration: Calibration) -> Iterator[str]:
-    lines = [
-        [row.outcome, row.component.removeprefix("walk_"), str(row.rows), f"{row.prior:.2f}",
-         f"{row.without:.2f}", f"{row.after:.2f}", f"{row.contraction:.2f}",
-         "prior-driven" if row.prior_driven else ""]
-        for row in own_data(calibration.rows, seed=calibration.seed)
-    ]  # fmt: skip
-    walking = calibration.posterior["gain"].sel(component=list(WALKING))
+def _correlated(fit: Calibration) -> str:
+    walking = fit.posterior["gain"].sel(component=list(WALKING))
     gain = walking.values.reshape(walking.sizes["draw"], -1)
     labels = [f"{name} {way}" for way in ("forward", "backward") for name in outcomes()]
     close = [
         f"{one} and {other} correlate with {value:.2f}: the evidence hardly tells them apart."
         for one, other, value in correlated_pairs(gain, labels)
     ]
-    if not close:
-        largest = np.abs(np.triu(np.corrcoef(gain.T), 1)).max()
-        close = [f"No two gains of walking correlate above {HIGH_CORRELATION:g} (the closest pair: "
-                 f"{largest:.2f})."]  # fmt: skip
-    return section(
-        "What the evidence can tell",
-        "SD of each gain of walking before any study, fitted without the cell's own rows, and with them. Own "
-        "data narrow it by the share in the last column but one; below a tenth the cell is driven by priors "
-        "and by other cells.",
-        markdown_table(
-            ("outcome", "walking", "own rows", "priors", "without own", "all", "own data", ""), lines
-        ),
-        close,
-    )
-
-
-def _further(calibration: Calibration) -> Iterator[str]:
-    yield from section(
-        "Which study moves a headline most",
-        "SD of the population; shift of the mean in posterior SD when that study is left out.",
-        markdown_table(
-            ("headline", "mean (SD)", "study", "shift without it"),
-            [[name, f"{mean:.2f} ({sd:.2f})", study if shift else "none", f"{shift:+.2f}"] for name, mean, sd,
-             study, shift in influential_studies(calibration.rows, seed=calibration.seed)],
-        ),
-    )  # fmt: skip
-    yield from section(
-        "Which further trial would help most",
-        f"One trial of backward against forward walking at equal minutes (reference programme, {FURTHER} per "
-        "arm): SD of the difference now and after it, and by how much the variances of all claimed "
-        "differences would shrink on average.",
-        markdown_table(
-            ("measured", "SD now", "SD after", "mean shrinkage"),
-            [[name, f"{now:.2f}", f"{after:.2f}", f"{shrunk:.1%}"]
-             for name, now, after, shrunk in further_trials(calibration.rows, seed=calibration.seed)],
-        ),
-    )  # fmt: skip
+    largest = np.abs(np.triu(np.corrcoef(gain.T), 1)).max()
+    none = f"No two gains of walking correlate above {HIGH_CORRELATION:g} (the closest pair: {largest:.2f})."
+    return "\n".join(close or [none])
 
 
 def _mean_sd(values: Array) -> str:
@@ -349,60 +256,39 @@ def validation_page(
     boards: Sequence[Scoreboard], targets: Sequence[Target], reasons: Reasons | None = None
 ) -> str:
     """The page that is kept with the package, as Markdown."""
-    lines = [
-        "# Scoreboard: published results against predictions", "",
-        "Made by `retrowalk validate --report`. Intervals are of the result of a new trial of that size and "
-        "programme, with its own sampling error and its own departure from the mean of studies. Widths and "
-        "errors are in SD of the population. Rivals are refitted to the same rows in the same way.",
-        *section("Must hold", markdown_table(("what", "found", "limit", ""), list(map(_target, targets)))),
-        *(reason_lines(reasons, targets) if reasons else ()),
-    ]  # fmt: skip
+    sections = []
     for board in boards:
-        lines += section(
-            KINDS[board.kind].capitalize(),
-            _counted(board),
-            markdown_table(SCORE_HEAD, [_score(name, board.scores[name]) for name in RIVALS]),
-            markdown_table(ROW_HEAD, list(map(_row, board.rows))),
-        )
-    return "\n".join([*lines, ""])
+        scores = table(SCORE_HEAD, (_score(name, board.scores[name]) for name in RIVALS))
+        rows = table(ROW_HEAD, map(_row, board.rows))
+        parts = (KINDS[board.kind].capitalize(), _counted(board), scores, rows)
+        sections.append("\n## " + "\n\n".join(parts))
+    return page(
+        "validation",
+        targets=table(("what", "found", "limit", ""), map(_target, targets)),
+        reasons=reasons_section(reasons, targets) if reasons else "",
+        boards="\n".join(sections),
+    )
 
 
-def reason_lines(reasons: Reasons, targets: Sequence[Target]) -> Iterator[str]:
+def reasons_section(reasons: Reasons, targets: Sequence[Target]) -> str:
     """The section on missed targets, in words."""
-    missed = [target.name for target in targets if not target.met]
-    total = sum(gap for _, gap, _ in reasons.excess)
-    words = ", ".join(
+    missed = "; ".join(target.name for target in targets if not target.met)
+    carriers = ", ".join(
         f"{name} {gap:+.1f} SD over {rows} row{'s' if rows > 1 else ''}"
         for name, gap, rows in reasons.excess if name in reasons.carriers
     )  # fmt: skip
-    classes = [
+    classes = (
         [label, str(number), f"{mean:+.2f}", f"{sd:.2f}", f"{half:.2f}", f"{wide:.2f}"]
         for label, number, mean, sd, half, wide in reasons.classes
-    ]
-    fewest = min(reasons.classes, key=lambda entry: entry[4])[0]
-    published, error, expected, at_published, at_expected = reasons.knee
-    return section(
-        "Where an aim is missed, and why",
-        f"Missed: {'; '.join(missed)}." if missed else "Every aim is met.",
-        f"*Width.* All rows together are {total:+.1f} SD wider than the random-effects mean's; most of it is "
-        f"{words}. Without these sources the ratio is {reasons.ratio_without:.2f}. The random-effects mean "
-        "says that any walking of any dose and direction does the same, so it carries a result from one "
-        "trial to the next without paying for the difference; the model pays for going from a few weeks of "
-        "backward running to months of forward walking, and back. "
-        f"If every gain were known exactly, the width would still be {reasons.floor:.2f} of the priors': the "
-        "rest is sampling error, differences between studies and drift.",
-        "*Middle intervals.* If the model were right, rows of one study hanging together, the 50 % intervals "
-        f"would hold as few as they do in {reasons.chance_50:.0%} of evidence bases of this size, the 90 % "
-        f"intervals in {reasons.chance_90:.0%}. By kind of result, z being the normal score of the published "
-        "value among its predictions:",
-        markdown_table(("kind", "rows", "mean z", "SD z", "inside 50 %", "inside 90 %"), classes),
-        f"Fewest lie inside among {fewest}. Contrasts that come out better than predicted beside changes "
-        "within one arm that do not would be trials printed because the contrast was significant; the model "
-        "has no term for that, and none was added to suit the score.",
-        f"*Knee pain.* Published {published:.2f} points (SE {error:.2f}), expected {expected:.2f}: the other "
-        "trials of knees and the prior pull it in. A trial of this size with just the published difference "
-        f"behind it would be significant with probability {at_published:.2f}, with the expected one "
-        f"{at_expected:.2f}. For .60 little of the published difference may be put down to luck.",
+    )
+    return page(
+        "reasons",
+        found=reasons,
+        missed=f"Missed: {missed}." if missed else "Every aim is met.",
+        total=sum(gap for _, gap, _ in reasons.excess),
+        carriers=carriers,
+        classes=table(("kind", "rows", "mean z", "SD z", "inside 50 %", "inside 90 %"), classes),
+        fewest=min(reasons.classes, key=lambda entry: entry[4])[0],
     )
 
 

@@ -31,10 +31,9 @@ from retrowalk.calibrate import (
     observations,
     resample,
 )
-from retrowalk.calibrate.evaluation.sensitivity import CLAIMED
+from retrowalk.calibrate.evaluation import CLAIMED, page, table
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import load_evidence
-from retrowalk.tables import markdown_table
 
 Array = NDArray[np.float64]
 DRAWS, BINS = 99, 10  #: draws of each posterior, and bins of their ranks
@@ -150,24 +149,21 @@ def _names() -> tuple[str, ...]:
 def sbc_page(bases: int = SAMPLED, exact: int = EXACT, *, seed: int = SEED) -> str:
     """Both as Markdown; minutes of work."""
     sampled, plain = sample_bases(bases, seed=seed), simulate_bases(exact, seed=seed + 1)
-    parts = [
-        TITLE, "",
-        "Made by `retrowalk calibrate --sbc results/sbc.md`. Made-up evidence bases of the real sizes, with "
-        f"truths from the priors; ranks of the truth among {DRAWS} draws of the fit to each. p of uniform "
-        f"ranks (chi-squared, {BINS} bins) and share inside the central 90 %. The sampler runs one chain for "
-        f"each of {bases} bases, with {sampled.divergences} divergent of all {bases * DRAWS * THIN} steps; "
-        f"the fit without a sampler is repeated {exact} times. "
-        "Changes of oxygen cost are made up and fitted along.",
-        "",
-        f"Smallest p times the number of parameters: {sampled.smallest_p:.2f} with the sampler, "
-        f"{plain.smallest_p:.2f} without. All parameters together inside the central 90 %: "
-        f"{sampled.coverage.mean():.3f} and {plain.coverage.mean():.3f}.", "",
-        "An earlier run of 100 bases without the sampler had p .0015 for the forward gain on disability, "
-        "once in twenty parameters: 400 bases with each of two other seeds did not repeat it.", "",
-        *markdown_table(
+    columns = zip(sampled.names, sampled.p, sampled.coverage, plain.p, plain.coverage, strict=True)
+    return page(
+        "sbc",
+        title=TITLE,
+        draws=DRAWS,
+        bins=BINS,
+        bases=bases,
+        steps=bases * DRAWS * THIN,
+        exact=exact,
+        sampled=sampled,
+        plain=plain,
+        inside_sampled=sampled.coverage.mean(),
+        inside_plain=plain.coverage.mean(),
+        ranks=table(
             ("parameter", "p, sampler", "inside 90 %", "p, without", "inside 90 %"),
-            [[name, f"{a:.2f}", f"{b:.2f}", f"{c:.2f}", f"{d:.2f}"] for name, a, b, c, d in zip(
-                sampled.names, sampled.p, sampled.coverage, plain.p, plain.coverage, strict=True)],
+            ([name, *(f"{share:.2f}" for share in shares)] for name, *shares in columns),
         ),
-    ]  # fmt: skip
-    return "\n".join([*parts, ""])
+    )

@@ -279,13 +279,9 @@ class Scoreboard:
 
 
 def package_board(
-    *,
-    leave_one_out: bool = False,
-    seed: int = SEED,
-    candidates: int = CANDIDATES,
-    evidence: Evidence | None = None,
-    gains: GainPrior | None = None,
-) -> Scoreboard:
+    *, leave_one_out: bool = False, seed: int = SEED, candidates: int = CANDIDATES,
+    evidence: Evidence | None = None, gains: GainPrior | None = None,
+) -> Scoreboard:  # fmt: skip
     """Hold the model against the package's own studies.
 
     With `leave_one_out` each study is predicted from a fit, weights and all, to the others, and scores count
@@ -311,13 +307,9 @@ def package_board(
 
 
 def user_board(
-    rows: Sequence[Observation],
-    *,
-    known_as: Sequence[str] = (),
-    seed: int = SEED,
-    candidates: int = CANDIDATES,
-    evidence: Evidence | None = None,
-) -> Scoreboard:
+    rows: Sequence[Observation], *, known_as: Sequence[str] = (), seed: int = SEED,
+    candidates: int = CANDIDATES, evidence: Evidence | None = None,
+) -> Scoreboard:  # fmt: skip
     """Predict other people's studies from the package's evidence without fitting to them.
 
     `known_as` names sources of the package that are the same trials; they are left out of the fit.
@@ -347,15 +339,9 @@ def _without(rows: Sequence[Observation], among: Indices, sources: set[str]) -> 
 
 
 def _board(
-    kind: str,
-    rows: tuple[Observation, ...],
-    folds: list[tuple[Indices, Indices]],
-    counted: Indices,
-    in_fit: frozenset[int],
-    seed: int,
-    candidates: int,
-    gains: GainPrior | None,
-) -> Scoreboard:
+    kind: str, rows: tuple[Observation, ...], folds: list[tuple[Indices, Indices]], counted: Indices,
+    in_fit: frozenset[int], seed: int, candidates: int, gains: GainPrior | None,
+) -> Scoreboard:  # fmt: skip
     wanted = np.sort(np.concatenate([part for _, part in folds]))
     refits = {name: rival_refits(name, rows, seed=seed, candidates=candidates, gains=gains)
               for name in RIVALS if name != "prior"}  # fmt: skip

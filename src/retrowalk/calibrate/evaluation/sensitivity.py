@@ -28,16 +28,13 @@ from retrowalk.calibrate import (
     sampler_available,
     verdicts,
 )
-from retrowalk.calibrate.evaluation import section
+from retrowalk.calibrate.evaluation import CLAIMED, page, table
 from retrowalk.catalogue import modalities, outcomes
 from retrowalk.evidence import Evidence, load_evidence
 from retrowalk.model.dose import REFERENCE_ASSESSMENT, REFERENCE_DAYS
-from retrowalk.tables import Row, markdown_table
+from retrowalk.tables import Row
 
 Array = NDArray[np.float64]
-#: Outcomes of the five claims: knee, muscle, balance and gait, heart and fat, brain.
-CLAIMED = ("knee_pain", "disability", "quadriceps_strength", "balance", "stride_length", "walking_speed",
-           "vo2max", "body_fat", "cognition")  # fmt: skip
 FURTHER = 40  #: people per arm of a further trial
 HIGH_CORRELATION = 0.9  #: correlation beyond which the evidence hardly tells two gains apart
 ENOUGH = 30  #: fewer effective draws than this make no estimate
@@ -293,14 +290,7 @@ def sensitivity_page(*, seed: int = SEED, candidates: int = 4000) -> str:
         label = one.label if size is None else f"{one.label} (worth {size:.0f} draws)"
         lines.append((label, cells if size is None or size >= ENOUGH else ["not resolved"] * len(cells)))
     backward, difference = (
-        markdown_table(("decision", *CLAIMED), [[label, *cells[first::2]] for label, cells in lines])
+        table(("decision", *CLAIMED), ([label, *cells[first::2]] for label, cells in lines))
         for first in (0, 1)
     )
-    return "\n".join([
-        "# Headlines under other decisions", "",
-        "Made by `python results/pages.py`. Mean and SD in SD of the population, reference programme. "
-        "Verdicts enter as probabilities in the sampler where it is installed, else by weighing draws; what "
-        f"is worth fewer than {ENOUGH} independent draws makes no estimate.",
-        *section("Backward less forward walking", difference),
-        *section("Backward walking", backward), "",
-    ])  # fmt: skip
+    return page("sensitivity", enough=ENOUGH, backward=backward, difference=difference)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,9 +93,6 @@ def _shift_between_seeds(evidence: Evidence, seed: int) -> float:
     return float((moved / np.mean([sd[wanted] for _, sd in pairs], axis=0)).max())
 
 
-# -- the knee trial, simulated
-
-
 def _is_knee_contrast(row: Observation) -> bool:
     return row.source == KNEE_TRIAL and len(row.arms) == 2
 
@@ -138,9 +134,6 @@ def _against_forward(evidence: Evidence, row: Observation) -> Observation:
     protocols = tuple(study_protocol(evidence.arm(arm), effect.population, after) for arm in arms)
     return dataclasses.replace(row, id=f"{row.id}/forward", arms=arms, se=row.se * math.sqrt(forward / own),
                                protocols=protocols)  # fmt: skip
-
-
-# -- reasons
 
 
 @dataclass(frozen=True)
@@ -185,6 +178,20 @@ def reasons(board: Scoreboard, *, seed: int = SEED, candidates: int = CANDIDATES
     weights, _, _ = refits.fit(everything, everything[:1])
     noise = weights @ refits.noise_variance(in_fit)
     chance_50, chance_90 = _chances_of_coverage(board, refits, in_fit, seed)
+    model, values = board.predictions["retrowalk"], np.array([rows[i].value for i in in_fit])
+    z, (inside_50, inside_90) = model.normal_scores(board.counted), model.inside(values, board.counted)
+    contrast = np.array([len(rows[i].arms) == 2 for i in in_fit])
+    pooled = np.array([rows[i].trials > 1 for i in in_fit])
+    kinds = {
+        "contrasts of single trials": contrast & ~pooled,
+        "contrasts of pooled trials": contrast & pooled,
+        "changes within one arm": ~contrast,
+    }
+    classes = tuple(
+        (label, int(some.sum()), float(z[some].mean()), float(z[some].std()),
+         float(inside_50[some].mean()), float(inside_90[some].mean()))
+        for label, some in kinds.items() if some.any()
+    )  # fmt: skip
     place, knee = next((i, row) for i, row in enumerate(rows)
                        if _is_knee_contrast(row) and row.outcome == "knee_pain")  # fmt: skip
     expected, bar = float(refits.predict(lambda _: True)[0][place]), significance_bar(knee, load_evidence())
@@ -196,25 +203,9 @@ def reasons(board: Scoreboard, *, seed: int = SEED, candidates: int = CANDIDATES
         floor=float((2.0 * ndtri(0.95) * np.sqrt(noise)).mean() / prior.mean()),
         chance_50=chance_50,
         chance_90=chance_90,
-        classes=tuple(_classes(board)),
+        classes=classes,
         knee=(*(x * abs(knee.scale) for x in (knee.value, knee.se, expected)), *chances),
     )
-
-
-def _classes(board: Scoreboard) -> Iterator[tuple[str, int, float, float, float, float]]:
-    model, rows = board.predictions["retrowalk"], [board.observations[i] for i in board.counted]
-    z = model.normal_scores(board.counted)
-    inside_50, inside_90 = model.inside(np.array([row.value for row in rows]), board.counted)
-    contrast = np.array([len(row.arms) == 2 for row in rows])
-    pooled = np.array([row.trials > 1 for row in rows])
-    for label, some in (
-        ("contrasts of single trials", contrast & ~pooled),
-        ("contrasts of pooled trials", contrast & pooled),
-        ("changes within one arm", ~contrast),
-    ):
-        if some.any():
-            yield (label, int(some.sum()), float(z[some].mean()), float(z[some].std()),
-                   float(inside_50[some].mean()), float(inside_90[some].mean()))  # fmt: skip
 
 
 def _chances_of_coverage(
