@@ -25,9 +25,6 @@ Array = NDArray[np.float64]
 RowT = TypeVar("RowT", bound=Row)
 
 
-# -- the tables
-
-
 class Prior(Row):
     """One row of `priors.csv`: the distribution of a quantity within a scope.
 
@@ -91,8 +88,22 @@ class TimeConstant(Row):
 
 @cache
 def priors() -> tuple[Prior, ...]:
-    """All rows of the package's table, with what time courses say of tau_fitness combined into its rows."""
-    return tuple(_with_time_courses(row) for row in calibration_table("priors.csv", Prior))
+    """All rows of the package's table, with what time courses say of tau_fitness combined into its rows.
+
+    Both are normal on the logarithm: precisions 1/s^2 add, and logarithms are averaged by them.
+    """
+    combined = []
+    for row in calibration_table("priors.csv", Prior):
+        courses = [
+            one for one in time_constants() if row.quantity == "tau_fitness" and one.scope == row.scope
+        ]
+        if courses:
+            terms = [(row.location, row.sd), *((one.days, one.log_sd) for one in courses)]
+            precision = sum(sd**-2 for _, sd in terms)
+            centre = sum(np.log(days) * sd**-2 for days, sd in terms) / precision
+            row = row.model_copy(update={"location": float(np.exp(centre)), "scale": float(precision**-0.5)})
+        combined.append(row)
+    return tuple(combined)
 
 
 @cache
@@ -107,20 +118,6 @@ def calibration_table(name: str, row_type: type[RowT]) -> tuple[RowT, ...]:
         return read_table(path, row_type)
 
 
-def _with_time_courses(row: Prior) -> Prior:
-    """Combine a lognormal prior of tau_fitness with its scope's time courses, normal on the logarithm.
-
-    Precisions 1/s^2 add, and logarithms are averaged by them.
-    """
-    courses = [one for one in time_constants() if row.quantity == "tau_fitness" and one.scope == row.scope]
-    if not courses:
-        return row
-    terms = [(row.location, row.sd), *((one.days, one.log_sd) for one in courses)]
-    precision = sum(sd**-2 for _, sd in terms)
-    centre = sum(np.log(days) * sd**-2 for days, sd in terms) / precision
-    return row.model_copy(update={"location": float(np.exp(centre)), "scale": float(precision**-0.5)})
-
-
 def prior(quantity: str, *scopes: str) -> Prior:
     """The prior of `quantity` for the first of `scopes`, or else ``any``, that the table has."""
     rows = {row.scope: row for row in priors() if row.quantity == quantity}
@@ -133,9 +130,6 @@ def prior(quantity: str, *scopes: str) -> Prior:
 def outcome_prior(quantity: str, outcome: str) -> Prior:
     """The prior of a quantity that each outcome has its own of: by outcome, else family, else any."""
     return prior(quantity, outcome, outcomes()[outcome].family)
-
-
-# -- draws
 
 
 def stratified(number: int, stream: str, seed: int) -> Array:
@@ -207,9 +201,6 @@ def draw_nuisances(number: int, sources: Sequence[str], seed: int) -> Nuisances:
         dose=normals(number, [f"dose/{name}" for name in sources], seed),
         denominator=normals(number, [f"denominator/{name}" for name in sources], seed),
     )
-
-
-# -- gains
 
 
 @dataclass(frozen=True)

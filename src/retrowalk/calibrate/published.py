@@ -133,9 +133,6 @@ def exposure(
     return np.asarray(once * (net * np.exp(gamma * protocol.dose_log_sd * dose))[:, None])
 
 
-# -- published numbers on one scale
-
-
 # The names of these fields enter the digest that the shipped draws carry.
 @dataclass(frozen=True)
 class Observation:
@@ -262,9 +259,6 @@ def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     return float(f"{value:.9g}") if isinstance(value, float) else value
-
-
-# -- a user's own studies
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A chain is compiled once and runs for any published values. Needs the extra ``ba
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 CHAINS = 4
+EXTRA = ("arviz", "threadpoolctl", "numpyro")  #: what the extra ``bayes`` brings
 #: Half the width of the box around 0 from which a chain starts, where all parameters are unbounded.
 START = 1.0
 BY_OUTCOME = ("tau_fitness", "tau_fatigue", "fatigue_fraction")  #: nuisances that each outcome has its own of
@@ -135,11 +136,7 @@ def _shapes(model: Callable[[Traced], None], example: Array) -> dict[str, tuple[
 
 def sampler_available() -> bool:
     """Whether the extra is installed."""
-    try:
-        require_numpyro()
-    except MissingExtraError:
-        return False
-    return True
+    return all(importlib.util.find_spec(name) for name in EXTRA)
 
 
 def require_numpyro() -> ModuleType:
@@ -147,9 +144,7 @@ def require_numpyro() -> ModuleType:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # arviz announces its next version whenever it is imported
-            importlib.import_module("arviz")
-            importlib.import_module("threadpoolctl")
-            return importlib.import_module("numpyro")
+            return [importlib.import_module(name) for name in EXTRA][-1]
     except ImportError as error:
         raise MissingExtraError(
             "calibrate samples with numpyro, which is not installed: python -m pip install "

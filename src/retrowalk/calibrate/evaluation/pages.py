@@ -54,9 +54,6 @@ SCORE_HEAD = ("model", "inside 90 %", "inside 50 %", "width [SD]", "MAE [SD]", "
               "PIT mean z", "PIT SD z")  # fmt: skip
 
 
-# -- the page on the parameters
-
-
 def parameters_page(fit: Calibration) -> str:
     """What was used, how well it is predicted and what remains open, as Markdown."""
     tables, weight, quality = load_evidence(), fit.verdict_weight, fit.diagnostics
@@ -228,9 +225,6 @@ def _mean_sd(values: Array) -> str:
 
 def _pair(centre: float, spread: float, scale: float = 1.0) -> str:
     return f"{number_text(centre * scale)} ({number_text(spread * abs(scale))})"
-
-
-# -- the scoreboard
 
 
 def as_json(board: Scoreboard, targets: Sequence[Target] = ()) -> dict[str, object]:

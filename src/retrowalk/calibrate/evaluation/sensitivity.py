@@ -40,9 +40,6 @@ HIGH_CORRELATION = 0.9  #: correlation beyond which the evidence hardly tells tw
 ENOUGH = 30  #: fewer effective draws than this make no estimate
 
 
-# -- headlines as rows
-
-
 def gain_row(outcome: str, plus: str, minus: str = "", *, se: float = 1.0) -> Observation:
     """The gain of a component, or how much it is above another one's, as a row nobody has published.
 
@@ -76,9 +73,6 @@ def all_gains() -> tuple[Observation, ...]:
     """Gains of forward and of backward walking on every outcome."""
     return tuple(gain_row(name, component) for name in outcomes()
                  for component in ("walk_forward", "walk_backward"))  # fmt: skip
-
-
-# -- what the evidence can tell
 
 
 @dataclass(frozen=True)
@@ -173,9 +167,6 @@ def further_trials(
         shrunk = float(np.mean(1.0 - after / before))
         results.append((row.outcome, float(np.sqrt(before[i])), float(np.sqrt(after[i])), shrunk))
     return sorted(results, key=lambda line: -line[3])
-
-
-# -- other decisions of the analysis
 
 
 class Imputation(Row):
