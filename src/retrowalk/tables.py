@@ -78,7 +78,9 @@ def _header_problems(reader: csv.DictReader[str], row_type: type[Row], path: Pat
     known = row_type.model_fields
     unknown = [column for column in reader.fieldnames or () if column not in known]
     for column in unknown[:MAX_PROBLEMS]:
-        message = f"there is no column {column[:80]!r}{suggestion(column, known)}"
+        # whoever writes a table needs all its columns, however many
+        hint = suggestion(column, known) or f"; known are {', '.join(known)}"
+        message = f"there is no column {column[:80]!r}{hint}"
         yield Problem(message, str(path), reader.line_num, path=f"column {column[:80]}")
 
 
