@@ -1,7 +1,7 @@
 """How far published studies support a scenario: what it prescribes, where that lies beyond them, in words."""
 
 from retrowalk.support.beyond import FLAGS, Finding, beyond, central_ages, findings, user_supplied
-from retrowalk.support.wording import (
+from retrowalk.support.phrases import (
     ASPECTS,
     CaseSample,
     brief_sentences,
