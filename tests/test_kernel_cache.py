@@ -258,24 +258,32 @@ def test_without_file_locks_of_the_system(program):
     assert [program.call(name)[4] for name in ("double", "triple")] == [1, 1]
 
 
-def test_a_lock_that_is_never_released_costs_only_the_publication(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "LOCK_WAIT", 0.1)
-    waiting = store.Store(tmp_path / "cache" / "kernels", "digest")
+def test_a_lock_that_is_never_released_costs_only_the_publication(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    waiting = store.Store(tmp_path / "cache" / "kernels", "digest", patience=0.1)
     waiting.write("entry", b"content")
-    with store._lock(waiting.home / "digest.lock"):
+    with (waiting.home / "digest.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
         waiting.publish()
     assert waiting.ready is None
     assert [path.name for path in waiting.home.iterdir()] == ["digest.lock"]
 
 
-def test_a_forked_child_leaves_its_parents_folder_alone(tmp_path, monkeypatch):
-    parent = store.Store(tmp_path / "cache" / "kernels", "digest")
-    parent.write("entry", b"content")
-    with monkeypatch.context() as child:
-        child.setattr(os, "getpid", lambda: -1)
-        parent.publish()
-    assert parent.ready is None
-    assert [path.name[0] for path in parent.home.iterdir()] == ["."]
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_leaves_its_parents_folder_alone(program):
+    program.run(f"""
+import os, pathlib
+from retrowalk.kernels.cache import Store
+parent = Store(pathlib.Path({str(program.cache)!r}, "kernels"), "digest")
+parent.write("entry", b"content")
+child = os.fork()
+if child == 0:
+    parent.publish()
+    os._exit(0 if parent.ready is None and len(list(parent.home.iterdir())) == 1 else 1)
+assert os.waitpid(child, 0)[1] == 0
+parent.publish()
+""")
+    assert [folder.name for folder in program.published()] == ["digest-0001"]
 
 
 def test_what_killed_processes_left_goes_after_a_day(tmp_path):

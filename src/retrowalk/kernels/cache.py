@@ -32,7 +32,6 @@ except ImportError:  # Windows has none: `_lock` then uses a file that only one 
 KEEP = 16
 #: Staging folders and lock files older than this many seconds belong to processes that were killed.
 STALE = 86_400.0
-LOCK_WAIT = 10.0
 
 
 class UnusableError(Exception):
@@ -40,9 +39,8 @@ class UnusableError(Exception):
 
 
 def cache_home() -> Path:
-    """Folder for compiled kernels.
+    """``RETROWALK_CACHE_DIR``, else ``XDG_CACHE_HOME/retrowalk``, else the platform's place for caches.
 
-    ``RETROWALK_CACHE_DIR``, else ``XDG_CACHE_HOME/retrowalk``, else the platform's place for caches.
     Relative values are ignored, as the XDG base directory specification asks.
     """
     choices = (("RETROWALK_CACHE_DIR", ""), ("XDG_CACHE_HOME", "retrowalk"), ("LOCALAPPDATA", "retrowalk"))
@@ -62,14 +60,12 @@ def cache_home() -> Path:
 class Store:
     """Entries of one digest, read from the newest published folder and added through a staging folder.
 
-    Raises
-    ------
-    UnusableError
-        When the folder cannot be created, or when somebody else owns it or may write to it.
+    Publishing waits up to `patience` seconds for other processes. Raises `UnusableError` when the folder
+    cannot be created, or when somebody else owns it or may write to it.
     """
 
-    def __init__(self, home: Path, digest: str) -> None:
-        self.home, self.digest = home, digest
+    def __init__(self, home: Path, digest: str, *, patience: float = 10.0) -> None:
+        self.home, self.digest, self.patience = home, digest, patience
         self._staging: Path | None = None
         self._pid = os.getpid()
         for folder in (home.parent, home):
@@ -107,7 +103,7 @@ class Store:
         if staging is None or self._pid != os.getpid():
             return
         try:
-            with _lock(self.home / f"{self.digest}.lock"):
+            with _lock(self.home / f"{self.digest}.lock", self.patience):
                 self.ready = self._publish_locked(staging)
                 self._prune()
         except (OSError, TimeoutError, UnusableError):
@@ -167,9 +163,9 @@ def _check_private(folder: Path, status: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; TimeoutError after `LOCK_WAIT` seconds."""
-    deadline = time.monotonic() + LOCK_WAIT
+def _lock(path: Path, patience: float) -> Iterator[None]:
+    """Hold a lock between processes; TimeoutError after `patience` seconds."""
+    deadline = time.monotonic() + patience
     take, release = (
         (_take_flock, os.close) if fcntl else (_take_file, lambda handle: _drop_file(handle, path))
     )

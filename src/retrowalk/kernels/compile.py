@@ -47,21 +47,13 @@ _SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "ENABLE_AV
 
 @dataclass(frozen=True)
 class CacheStatus:
-    """Where compiled kernels are kept.
-
-    Parameters
-    ----------
-    path : pathlib.Path or None
-        The published folder, or the folder it will be published in; None in memory.
-    state : str
-        ``ready`` (read from `path`), ``filling`` (published there when the process ends), ``memory`` (kept
-        by no one) or ``interpreted`` (compilation is switched off by ``NUMBA_DISABLE_JIT``).
-    reason : str
-        Why nothing is kept; empty otherwise.
-    """
+    """Where compiled kernels are kept, and why nothing is where nothing is."""
 
     path: Path | None
+    """The published folder, or the folder it will be published in; None in memory."""
     state: str
+    """``ready`` (some are read from `path`; see `missing`), ``filling`` (published there when the process
+    ends), ``memory`` (kept by no one) or ``interpreted`` (``NUMBA_DISABLE_JIT`` is set)."""
     reason: str = ""
 
 
@@ -108,13 +100,7 @@ def cache_status() -> CacheStatus:
 
 
 def missing(kernels: Iterable[str]) -> tuple[str, ...]:
-    """Which of some kernels must be compiled before they can run, because no earlier process kept them.
-
-    Parameters
-    ----------
-    kernels : iterable of str
-        Names of functions, such as ``"summarize"``.
-    """
+    """Which of some kernels, such as ``"summarize"``, no earlier process has kept: they must be compiled."""
     opened = _open()
     folder = opened.ready if opened else None
     kept = {entry.name.rpartition("-")[0] for entry in folder.iterdir()} if folder else set()

@@ -77,21 +77,11 @@ def summarize(
 ) -> None:  # fmt: skip
     """Add members to the buffers and, with the last of them, fill the statistics.
 
-    Parameters
-    ----------
-    assessed : (records, members) bool
-    noise : (records, members) float32
-        Standard normal errors of measurement.
-    probabilities : (quantiles,) float64
-        Ascending.
-    switches : (3,) int64
-        Whether these are the first and whether they are the last members of the cohort; how many kinds of
-        values are counted in buckets (0 or 2). They are read from memory, since the compiler would
-        make one copy of all loops for each value of an argument that is the same throughout.
-    first_pair, eta
-        As in `kernels.responses.respond`.
-    buffers : Buffers
-        Of one slot where the call is opening and closing, else of one for each case, draw and record.
+    `assessed` and `noise` (standard normal errors of measurement) are (records, members), `probabilities`
+    ascend, `first_pair` and `eta` are as in `kernels.responses.respond`. `switches` (3,) say whether these
+    are the first and whether they are the last members of the cohort (then one slot of buffers is enough), and
+    how many kinds of values are counted in buckets, 0 or 2. They are read from memory, since the compiler would
+    make one copy of all loops for each value of an argument that is the same throughout.
     """
     cases, records, size = out.responders.shape[0], eta.shape[1], eta.shape[2]
     ranges, sums, tally, values = buffers.ranges, buffers.sums, buffers.members, buffers.values
@@ -308,17 +298,9 @@ def _read_quantiles(
 
 
 def exact_quantiles(values: Array, assessed: Array, probabilities: Array) -> Array:
-    """Quantiles of those assessed by linear interpolation between order statistics, as by `numpy.quantile`.
+    """Quantiles of those assessed, (pairs, quantiles, records), as by `numpy.quantile`.
 
-    Parameters
-    ----------
-    values : (pairs, records, members) float32
-    assessed : (records, members) bool
-    probabilities : (quantiles,)
-
-    Returns
-    -------
-    (pairs, quantiles, records)
+    `values` are (pairs, records, members) float32, `assessed` is (records, members).
 
     Examples
     --------

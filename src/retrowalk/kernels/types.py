@@ -19,118 +19,60 @@ class Model(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Who does what when in one arm.
+    """Who does what when in one arm."""
 
-    Attributes
-    ----------
-    visit_on, record_on : (days,) int32
-        Visit, row of the results on each day; -1 where the day has none.
-    attended : (visits, members) bool
-    assessed : (records, members) bool
-    """
-
-    visit_on: Array
-    record_on: Array
-    attended: Array
-    assessed: Array
+    visit_on: Array  # (days,) int32: visit on each day, -1 where there is none
+    record_on: Array  # (days,) int32: row of the results on each day, -1 where there is none
+    attended: Array  # (visits, members) bool
+    assessed: Array  # (records, members) bool
 
 
 class Dynamics(NamedTuple):
-    """How fast one outcome responds and fades, by draw: all (draws, n) float32 but sigma (draws,).
+    """How fast one outcome responds and fades, by draw, float32; columns 0 and 1 are fitness and fatigue."""
 
-    Attributes
-    ----------
-    decay : n = 4
-        exp(-1/tau) of fitness, fatigue, delay, recent load; of the non-linear model 1/tau.
-    exponent, unit, weight : n = 2
-        Of fitness and fatigue: decay exponent, impulse of one reference session, weight in the response.
-    sigma
-        SD of responses between members [SD].
-    """
-
-    decay: Array
-    exponent: Array
-    unit: Array
-    weight: Array
-    sigma: Array
+    decay: Array  # (draws, 4): exp(-1/tau) of fitness, fatigue, delay, recent load; non-linear 1/tau
+    exponent: Array  # (draws, 2): decay exponent
+    unit: Array  # (draws, 2): impulse of one reference session
+    weight: Array  # (draws, 2): weight in the response
+    sigma: Array  # (draws,): SD of responses between members [SD]
 
 
 class Impulses(NamedTuple):
-    """Impulses of the visits, by case and draw.
+    """Impulses of the visits, (cases, draws, visits) float32: sums over modalities."""
 
-    Attributes
-    ----------
-    gain : (cases, draws, visits) float32
-        Sum over modalities of gain times impulse [SD].
-    dose : (cases, draws, visits) float32
-        Sum over modalities of impulses [reference sessions].
-    """
-
-    gain: Array
-    dose: Array
+    gain: Array  # gain times impulse [SD]
+    dose: Array  # impulse [reference sessions]
 
 
 class Members(NamedTuple):
-    """Traits of members for one outcome, (members,) float32 each.
+    """Traits of members for one outcome, (members,) float32 each."""
 
-    Attributes
-    ----------
-    z
-        Standard scores of the response.
-    start
-        Baselines on the link scale.
-    base_true, base_observed
-        Baselines in the outcome's unit, true and as measured.
-    """
-
-    z: Array
-    start: Array
-    base_true: Array
-    base_observed: Array
+    z: Array  # standard scores of the response
+    start: Array  # baselines on the link scale
+    base_true: Array  # baselines in the outcome's unit
+    base_observed: Array  # the same as measured
 
 
 class Instrument(NamedTuple):
-    """How an outcome is measured and judged.
+    """How an outcome is measured and judged."""
 
-    Attributes
-    ----------
-    link : int
-        `IDENTITY`, `LOG` or `LOGIT` of `kernels.readings`.
-    lower, upper : float
-        Bounds of a logit link.
-    low, high, step, sem : float
-        Lowest and highest reading, resolution, standard error of measurement.
-    sign, minimum : float
-        Direction of benefit (+1, -1) and minimal important change.
-    """
-
-    link: int
-    lower: float
+    link: int  # `IDENTITY`, `LOG` or `LOGIT` of `kernels.readings`
+    lower: float  # bounds of a logit link
     upper: float
-    low: float
+    low: float  # lowest and highest reading
     high: float
-    step: float
-    sem: float
-    sign: float
-    minimum: float
+    step: float  # resolution
+    sem: float  # standard error of measurement
+    sign: float  # direction of benefit, +1 or -1
+    minimum: float  # minimal important change
 
 
 class Statistics(NamedTuple):
-    """Statistics over members of one outcome, all float32.
+    """Statistics over members of one outcome, float32."""
 
-    Attributes
-    ----------
-    moments : (3, cases, draws, 2, records)
-        Mean and SD of true values, true changes and changes as measured.
-    quantiles : (2, cases, draws, quantiles, records)
-        Of true values and true changes.
-    responders : (cases, draws, 3, records)
-        Shares past the minimal important change: truly, as measured, as measured without being true.
-    """
-
-    moments: Array
-    quantiles: Array
-    responders: Array
+    moments: Array  # (3, cases, draws, 2, records): mean and SD of true values, changes, changes as measured
+    quantiles: Array  # (2, cases, draws, quantiles, records): of true values and true changes
+    responders: Array  # (cases, draws, 3, records): past the minimal important change truly, seen, only seen
 
     def by_name(self) -> dict[str, Array]:
         """Arrays (cases, draws, n, records) under the names by which `simulation.variables` knows them."""
@@ -153,47 +95,24 @@ class Buffers(NamedTuple):
     """What `kernels.statistics.summarize` adds to, and what it works in.
 
     The first five belong to a slot: one is enough where all members come at once, else there is one for each
-    case, draw and record, and it is carried from one chunk of members to the next.
-
-    Attributes
-    ----------
-    shift : (slots, 3) float32
-        A true value, a true change and a change as measured: sums are of deviations from them.
-    ranges : (slots, 2, 2) float32
-        Centre and scale of the buckets of true values and of true changes.
-    sums : (slots, 3, 2, LANES) float64
-        Partial sums of deviations and of their squares.
-    members : (slots, 4) int64
-        How many are past the minimal important change, as in `Statistics.responders`; how many are assessed.
-    counts : (slots, 2, BUCKETS + 1) int32
-        Members in each bucket; the last holds those who are not assessed.
-    values, laned_values : (3, TOGETHER) and (3, 16, LANES) float32
-        True values, true changes and changes as measured of one block of members, in the same memory.
-    present, laned_present : (TOGETHER,) and (16, LANES) bool
-        Who of the block is assessed, in the same memory.
-    lanes : (2, LANES) float32
-    totals : (2, LANES) float64
-    bucket_of : (TOGETHER,) int32
-    groups : (BUCKETS / GROUP,) int32
-        Members in each group of buckets.
-    edges : (BUCKETS + 1,) float64
-        Where buckets begin and end, in units of 1 / scale from the centre.
+    case, draw and record, and it is carried from one chunk of members to the next. "Three kinds" are true
+    values, true changes and changes as measured; the first two are counted in buckets.
     """
 
-    shift: Array
-    ranges: Array
-    sums: Array
-    members: Array
-    counts: Array
-    values: Array
-    laned_values: Array
-    present: Array
-    laned_present: Array
-    lanes: Array
-    totals: Array
-    bucket_of: Array
-    groups: Array
-    edges: Array
+    shift: Array  # (slots, 3) float32: one value of each kind; sums are of deviations from it
+    ranges: Array  # (slots, 2, 2) float32: centre and scale of the buckets
+    sums: Array  # (slots, 3, 2, LANES) float64: partial sums of deviations and of their squares
+    members: Array  # (slots, 4) int64: how many as in `Statistics.responders`, how many are assessed
+    counts: Array  # (slots, 2, BUCKETS + 1) int32: by bucket; the last holds those who are not assessed
+    values: Array  # (3, TOGETHER) float32: three kinds of values of one block of members
+    laned_values: Array  # (3, 16, LANES): the same memory
+    present: Array  # (TOGETHER,) bool: who of the block is assessed
+    laned_present: Array  # (16, LANES): the same memory
+    lanes: Array  # (2, LANES) float32
+    totals: Array  # (2, LANES) float64
+    bucket_of: Array  # (TOGETHER,) int32
+    groups: Array  # (BUCKETS / GROUP,) int32: members in each group of buckets
+    edges: Array  # (BUCKETS + 1,) float64: ends of buckets in units of 1 / scale from the centre
 
 
 #: Partial sums, each of every LANES-th value: a fixed order of addition that vector registers can follow.

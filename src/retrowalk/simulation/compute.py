@@ -41,27 +41,10 @@ def compute(
     progress: Progress | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> Table:
-    """Run some cases of a scenario.
+    """Run `count` cases of a scenario, at least one; raises InputError for those that cannot be run.
 
-    Parameters
-    ----------
-    chosen : iterable of Case
-        At least one, of `whole`; taken one by one, because thousands of scenarios outweigh their results.
-    whole : Scenario
-        With its sweep, for the names of the axes.
-    count : int
-        How many cases there are in `chosen`.
-    threads : int, optional
-        All processors by default; no bit of the result depends on it.
-    progress : callable, optional
-        Called with (cases begun, cases in all), at the end with both equal.
-    attributes : mapping, optional
-        Global attributes of the dataset.
-
-    Raises
-    ------
-    InputError
-        When a case cannot be run, or an axis changes what all cases must share.
+    They are taken one by one, because thousands of scenarios outweigh their results. `progress` is called
+    with (cases begun, cases in all), at the end with both equal. No bit depends on `threads`.
     """
     coming = iter(chosen)
     first = next(coming)

@@ -51,25 +51,15 @@ ARMS_AT_MOST = 64
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One arm of some cases that differ only in what visits load.
+    """One arm of some cases that differ only in what visits load; `plan` is of the first of them.
 
-    Attributes
-    ----------
-    plan : ArmPlan
-        Of the first of the cases.
-    row_of : (cases,) int64
-        Where each case's impulses stand: cases that load alike, as in an arm that no axis touches, share a
-        row and are computed once.
-    gain : (rows, draws, outcomes, visits) float32
-        Impulses weighed by gains [SD].
-    dose : (rows, draws, visits) float32
-        Impulses [reference sessions].
+    Cases that load alike, as in an arm that no axis touches, share a row of impulses and are computed once.
     """
 
     plan: ArmPlan
-    row_of: NDArray[np.int64]
-    gain: NDArray[np.float32]
-    dose: NDArray[np.float32]
+    row_of: NDArray[np.int64]  # (cases,): where each case's impulses stand
+    gain: NDArray[np.float32]  # (rows, draws, outcomes, visits): impulses weighed by gains [SD]
+    dose: NDArray[np.float32]  # (rows, draws, visits): impulses [reference sessions]
 
 
 def together(prepared_cases: Iterable[PreparedCase]) -> Iterator[list[PreparedCase]]:

@@ -1,9 +1,4 @@
-"""Results and their labels before anybody needs xarray: what a store is laid out and filled from.
-
-The arrays a run fills and the labelled dataset they become.
-
-From the flat `case` dim of a sweep to one dim per axis.
-"""
+"""Results and their labels before anybody needs xarray: arrays a run fills and stores are laid out from."""
 
 from __future__ import annotations
 
@@ -176,16 +171,10 @@ def tabulate(
     *,
     only: str | None = None,
 ) -> Table:
-    """Wrap filled arrays with their labels and CF attributes; `Table.to_xarray` makes it a dataset.
+    """Wrap arrays as from `allocate` with their labels and CF attributes.
 
-    Parameters
-    ----------
-    arrays : mapping
-        As from `allocate`.
-    coordinates : mapping
-        Values along `case` of each axis by its path; ``case`` itself holds the case numbers.
-    only : str, optional
-        Keep the coordinates along this dim alone.
+    `coordinates` holds case numbers as ``case`` and values along `case` of each axis by its path; with
+    `only`, coordinates along that dim alone are kept.
     """
     shape = Shape.of(scenario)
     table = variables.table(shape.outcomes, followed=shape.members > 0)
