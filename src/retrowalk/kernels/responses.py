@@ -54,8 +54,8 @@ def respond(
     """Link-scale values of every member at the recorded days, for one outcome and arm.
 
     Cases and draws are numbered together: pair p is case p % cases in draw p // cases. `eta`, (pairs,
-    records, members) float32, is filled with baseline + response for pairs `first_pair`, `first_pair` + 1, ... Returns
-    -1, or the first day on which a non-linear step would pass below zero.
+    records, members) float32, is filled with baseline + response for pairs `first_pair` onwards.
+    Returns -1, or the first day on which a non-linear step would pass below zero.
     """
     if model.family not in LINEAR:
         state = np.empty((8, SHORT_BLOCK), np.float32)

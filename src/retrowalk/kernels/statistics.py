@@ -79,9 +79,9 @@ def summarize(
 
     `assessed` and `noise` (standard normal errors of measurement) are (records, members), `probabilities`
     ascend, `first_pair` and `eta` are as in `kernels.responses.respond`. `switches` (3,) say whether these
-    are the first and whether they are the last members of the cohort (then one slot of buffers is enough), and
-    how many kinds of values are counted in buckets, 0 or 2. They are read from memory, since the compiler would
-    make one copy of all loops for each value of an argument that is the same throughout.
+    are the first and whether they are the last members of the cohort (then one slot of buffers is enough),
+    and how many kinds of values are counted in buckets, 0 or 2. They are read from memory, since the compiler
+    would make one copy of all loops for each value of an argument that is the same throughout.
     """
     cases, records, size = out.responders.shape[0], eta.shape[1], eta.shape[2]
     ranges, sums, tally, values = buffers.ranges, buffers.sums, buffers.members, buffers.values
