@@ -89,8 +89,11 @@ def _respond_by_visit(
             latest = 0
             for day in range(schedule.visit_on.shape[0]):
                 visit, row = schedule.visit_on[day], schedule.record_on[day]
-                out, attended = eta[pair, row, begin:end], schedule.attended[visit, begin:end]
-                gain, dose = impulses.gain[case, draw, visit], impulses.dose[case, draw, visit]
+                if visit >= 0:
+                    attended = schedule.attended[visit, begin:end]
+                    gain, dose = impulses.gain[case, draw, visit], impulses.dose[case, draw, visit]
+                if row >= 0:
+                    out = eta[pair, row, begin:end]
                 # What is read from memory inside a loop is read for every member anew.
                 fade = fades[day - latest]
                 keep_fitness, keep_fatigue, keep_delay = fade[FITNESS], fade[FATIGUE], fade[DELAY]
